@@ -1,0 +1,159 @@
+"""What benchmarks there are, where their tables lie, and how published files become tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+
+from nasbench.errors import BadFile, BadValue
+from nasbench.find import find, names, unknown
+from nasbench.store import Benchmark, write
+from nasbench.table import Table
+
+
+@dataclass(frozen=True)
+class Published:
+    """What an importer made of a published file; `tables` are (space name, table) pairs.
+
+    `notes` say what a user of the numbers must know, `left_out` what was not taken over and why.
+    """
+
+    tables: Sequence[tuple[str, Table]]
+    source: str
+    source_sha256: str
+    licence: str
+    notes: Sequence[str] = ()
+    left_out: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A benchmark as its file in `benchmarks/` declares it.
+
+    `answers` is what a lookup gives unless told otherwise ("best" or "final"); `wants` says in a
+    few words which published file `read` takes; `read(None)` finds it by itself, or says how to.
+    """
+
+    name: str
+    title: str
+    citation: str
+    answers: str
+    wants: str
+    read: Callable[[Path | None], Published]
+
+
+def home() -> Path:
+    """Return the folder of imported tables: `NASBENCH_HOME`, or the user's own data folder."""
+    if given := os.environ.get("NASBENCH_HOME"):
+        return Path(given).expanduser() / "tables"
+    from platformdirs import user_data_path
+
+    return user_data_path("nasbench") / "tables"
+
+
+def tables() -> dict[str, Path]:
+    """List the tables there are, by name: shipped ones, then imported ones, which come first."""
+    shipped = Path(next(iter(import_module("nasbench.results").__path__))) / "tables"
+    return {path.stem: path for folder in (shipped, home()) for path in folder.glob("[!.]*.h5")}
+
+
+def open_benchmark(name: str | Path) -> Benchmark:
+    """Open a benchmark by name, or by the path of its `.h5` file.
+
+    Raises `UnknownName` for a name that is nowhere, and `BadFile` for one that was not imported
+    yet or whose file can't be read.
+    """
+    if str(name).endswith(".h5"):
+        return Benchmark(name)
+    there = tables()
+    if (text := str(name)) in there:
+        return Benchmark(there[text])
+    if text in (known := names("benchmarks")):
+        wants = find("benchmarks", text).wants
+        raise BadFile(f"{text} is not imported yet: nasbench import {text} PATH ({wants})")
+    raise unknown("benchmark", text, sorted({*there, *known}))
+
+
+def locate(address: str) -> tuple[Benchmark, str, str, list[str]]:
+    """Resolve BENCH/SPACE/TASK/...: the benchmark, its space, the task, and what follows.
+
+    BENCH is a name or the path of an `.h5` file; SPACE may be left out where there is one.
+    """
+    file, h5, rest = address.partition(".h5/")
+    name, _, parts = (file + ".h5", "/", rest) if h5 else address.partition("/")
+    bench = open_benchmark(name)
+    space, following = bench.split([part for part in parts.split("/") if part])
+    tasks = list(bench.spaces[space])
+    if not following or following[0] not in tasks:
+        raise unknown(f"task of {bench.name}/{space}", following[0] if following else "", tasks)
+    return bench, space, following[0], following[1:]
+
+
+def open_table(address: str) -> Table:
+    """Open one table by its address, BENCH/SPACE/TASK."""
+    bench, space, task, rest = locate(address)
+    if rest:
+        raise BadValue(f"{address!r} names no table: expected BENCH/SPACE/TASK and nothing more")
+    return bench[space, task]
+
+
+def import_benchmark(name: str, path: str | Path | None = None) -> Benchmark:
+    """Read a published file into the user's data folder, replacing an earlier import, and open it.
+
+    Nothing is written unless everything could be read and verified.
+    """
+    declared = find("benchmarks", name)
+    if path is not None and not Path(path).exists():
+        raise BadFile(f"no file or folder {path}; {name} is imported from {declared.wants}")
+    published = declared.read(None if path is None else Path(path))
+    for address, table in published.tables:
+        verify(address, table)
+    header = {
+        "benchmark": declared.name,
+        "title": declared.title,
+        "citation": declared.citation,
+        "answers": declared.answers,
+        "source": published.source,
+        "source_sha256": published.source_sha256,
+        "licence": published.licence,
+        "notes": list(published.notes),
+        "left_out": list(published.left_out),
+        "tool_version": import_module("nasbench").__version__,
+    }
+    target = home() / f"{declared.name}.h5"
+    write(target, header, published.tables)
+    return Benchmark(target)
+
+
+def verify(space_name: str, table: Table) -> None:
+    """Check what must hold of any table: shapes, unique members, values within their bounds."""
+    rows, where = table.rows, f"{table.address} ({space_name})"
+    if len(set(rows.archs)) != len(rows):
+        raise BadFile(f"{where}: {len(rows) - len(set(rows.archs))} architectures occur twice")
+    for point, column in table.columns.items():
+        shape = (len(rows), len(table.seed), *([len(table.epoch)] if point.at == "curve" else []))
+        if column.values.shape != shape:
+            raise BadFile(f"{where} {point}: expected {shape} values, got {column.values.shape}")
+        low, high = table.task[point.metric].bounds
+        wrong = (column.values < low) | (column.values > high)
+        if wrong.any():
+            name = rows.names[int(wrong.nonzero()[0][0])]
+            raise BadFile(f"{where} {point}: {wrong.sum()} values outside {low}..{high}, as {name}")
+
+
+def complete(rows: Sequence[str], expected: int, what: str) -> None:
+    """Check that a source holds as many different architectures as its space has."""
+    if len(rows) != expected or len(set(rows)) != expected:
+        raise BadFile(f"{what}: expected {expected:,} architectures, found {len(set(rows)):,}")
+
+
+def digest(*parts: bytes) -> str:
+    """Return the sha256 of the parts, one after the other."""
+    total = sha256()
+    for part in parts:
+        total.update(part)
+    return total.hexdigest()

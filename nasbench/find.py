@@ -1,0 +1,93 @@
+"""Name to thing. The file's name is the thing's name, so nothing needs registering."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
+
+from nasbench.errors import BadFile, UnknownName
+from nasbench.search import Runner
+from nasbench.space import Space
+from nasbench.task import Task
+
+if TYPE_CHECKING:
+    from nasbench.benchmark import Declared
+
+Kind: TypeAlias = Literal["spaces", "tasks", "runners", "benchmarks"]
+HOLDS: dict[Kind, str] = {
+    "spaces": "SPACE",
+    "tasks": "TASK",
+    "runners": "search",
+    "benchmarks": "BENCHMARK",
+}
+
+
+def names(kind: Kind) -> list[str]:
+    """List a folder, and what installed packages offer, without importing any of it."""
+    package = import_module(f"nasbench.{kind}")
+    files = (m.name for m in iter_modules(package.__path__) if not m.ispkg and m.name[0] != "_")
+    return sorted({*files, *_installed(kind)})
+
+
+@overload
+def find(kind: Literal["spaces"], name: str) -> Space: ...
+@overload
+def find(kind: Literal["tasks"], name: str) -> Task: ...
+@overload
+def find(kind: Literal["runners"], name: str) -> Runner: ...
+@overload
+def find(kind: Literal["benchmarks"], name: str) -> Declared: ...
+def find(kind: Kind, name: str) -> Any:
+    """Return the space, task, runner or benchmark of that name, or in that file (`./mine.py`).
+
+    A name is a file of our folder, or an entry point in the group `nasbench.<kind>` of an installed
+    package. Raises `UnknownName`, with the nearest name, and `BadFile` for a file that can't be
+    imported or doesn't hold what it should.
+    """
+    if name.endswith(".py"):
+        return _from_file(kind, Path(name).resolve())
+    if name.isidentifier() and not name.startswith("_"):
+        package = import_module(f"nasbench.{kind}")
+        if any(m.name == name and not m.ispkg for m in iter_modules(package.__path__)):
+            return getattr(import_module(f"nasbench.{kind}.{name}"), HOLDS[kind])
+        if name in (installed := _installed(kind)):
+            return installed[name].load()
+    raise unknown(kind[:-1], name, names(kind))
+
+
+def unknown(what: str, name: str, known: list[str]) -> UnknownName:
+    """Make the error for a name that isn't there: the nearest one, and all there are."""
+    near = get_close_matches(name, known, 1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UnknownName(f"no {what} {name!r}; {hint}there are: {', '.join(known) or 'none'}")
+
+
+def _installed(kind: Kind) -> dict[str, Any]:
+    """What other packages offer; imported late, because few calls come this far."""
+    from importlib.metadata import entry_points
+
+    return {point.name: point for point in entry_points(group=f"nasbench.{kind}")}
+
+
+@cache
+def _from_file(kind: Kind, path: Path) -> Any:
+    if not path.is_file():
+        raise UnknownName(f"no file {path}; a {kind[:-1]}'s own file is given by its path")
+    name = f"nasbench_{kind}_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadFile(f"{path} is not a Python file")
+    module = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BadFile(f"{path} can't be imported: {type(error).__name__}: {error}") from error
+    if not hasattr(module, HOLDS[kind]):
+        raise BadFile(f"{path} holds no {HOLDS[kind]!r}, which a file of {kind}/ must")
+    return getattr(module, HOLDS[kind])

@@ -1,0 +1,169 @@
+"""The one loop: a method asks, a table (or a training) answers, a trace remembers."""
+
+from __future__ import annotations
+
+import inspect
+from ast import literal_eval
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nasbench.benchmark import open_table
+from nasbench.budget import Budget
+from nasbench.errors import BadValue, Diverged, NasbenchError, RunnerFailed
+from nasbench.evaluate import Evaluator, FromTable, Replay
+from nasbench.find import find
+from nasbench.search import Outcome, Query, Runner, Search
+from nasbench.table import Table
+from nasbench.trace import Traces
+
+
+@dataclass(frozen=True)
+class Method:
+    """A runner and the hyper-parameters it is run with, checked against its signature.
+
+    Raises `UnknownName` for a runner that isn't there, `BadValue` for a parameter it doesn't take.
+    """
+
+    runner: str | Runner
+    params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+    def __post_init__(self) -> None:
+        taken = inspect.signature(self.search).parameters.values()
+        known = [p.name for p in taken if p.kind is p.KEYWORD_ONLY]
+        for name in self.params:
+            if name not in known:
+                raise BadValue(
+                    f"{self} takes no {name!r}; it takes {', '.join(known) or 'nothing'}"
+                )
+
+    @classmethod
+    def parse(cls, text: str) -> Method:
+        """Read a runner's name or file, and parameters: `regularized_evolution:tournament=5`."""
+        runner, *pairs = text.split(":")
+        params = {}
+        for pair in pairs:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise BadValue(f"{pair!r} in {text!r}: parameters are written name=value")
+            try:
+                params[name] = literal_eval(value)
+            except (ValueError, SyntaxError):
+                params[name] = value
+        return cls(runner, params)
+
+    @property
+    def search(self) -> Runner:
+        """The function itself."""
+        return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
+
+    def __str__(self) -> str:
+        name = self.runner if isinstance(self.runner, str) else self.runner.__name__
+        name = Path(name).name
+        return ":".join([name, *(f"{key}={value}" for key, value in sorted(self.params.items()))])
+
+
+def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -> list[Outcome]:
+    """Answer a search until it ends or its budget is spent.
+
+    The training that would cross the budget is not part of the result, nor what was asked after it
+    in the same batch. Raises `RunnerFailed` where the search raises or breaks its contract.
+    """
+    outcomes: list[Outcome] = []
+    most, longest, latest = budget.queries, budget.epochs, budget.seconds
+    epochs, seconds = 0, 0.0
+    try:
+        asked = next(search)
+        while True:
+            if isinstance(asked, Query):
+                answers = [evaluate(asked)]
+            else:
+                answers = [evaluate(query) for query in _batch(asked)]
+            for outcome in answers:
+                epochs += outcome.cost.epochs
+                seconds += outcome.cost.seconds
+                if len(outcomes) >= most or epochs > longest or seconds > latest:
+                    search.close()
+                    return outcomes
+                outcomes.append(outcome)
+            asked = search.send(answers[0] if isinstance(asked, Query) else answers)
+    except StopIteration:
+        return outcomes
+    except Diverged as error:
+        raise Diverged(f"{label}, {error}") from None
+    except Exception as error:
+        what = (
+            str(error) if isinstance(error, NasbenchError) else f"{type(error).__name__}: {error}"
+        )
+        raise RunnerFailed(f"{label}, step {len(outcomes) + 1}: {what}") from error
+
+
+def _batch(asked: Any) -> Sequence[Query]:
+    if isinstance(asked, Sequence) and asked and all(isinstance(query, Query) for query in asked):
+        return asked
+    raise RunnerFailed(f"it yielded {asked!r}: a search yields a Query, or a sequence of them")
+
+
+def run(
+    runner: str | Runner,
+    where: str | Table,
+    seeds: Iterable[int] = (0,),
+    budget: Budget | None = None,
+    *,
+    done: Traces | None = None,
+    **params: Any,
+) -> Traces:
+    """Run a method on BENCH/SPACE/TASK (or a table), once a seed; 50 queries a run by default.
+
+    `runner` is a name, the path of a file, or a function `search(problem, rng, *, ...)`; `params`
+    are its hyper-parameters. With `done`, the traces of an earlier call, their steps are replayed
+    and checked, not trained again, and the runs go on from there. Raises `RunnerFailed` and
+    `Diverged`, naming seed and step.
+    """
+    table = where if isinstance(where, Table) else open_table(where)
+    return run_method(Method(runner, params), table, seeds, budget or Budget(queries=50), done)
+
+
+def run_method(
+    method: Method, table: Table, seeds: Iterable[int], budget: Budget, done: Traces | None = None
+) -> Traces:
+    """Do what `run` does."""
+    evaluate, runner = FromTable(table), method.search
+    problem = evaluate.problem(budget)
+    past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
+    runs = {}
+    for seed in seeds:
+        search = runner(problem, np.random.default_rng(seed), **method.params)
+        if not isinstance(search, Generator):
+            raise RunnerFailed(f"{method} returned {search!r}: a runner is a generator function")
+        answers: Evaluator = evaluate
+        if done and seed in past:
+            answers = Replay(done.outcomes(past[seed]), evaluate)
+        runs[seed] = play(search, answers, budget, f"{method}, seed {seed}")
+    return Traces.record(head(method, table, budget), runs)
+
+
+def head(method: Method, table: Table, budget: Budget) -> dict[str, Any]:
+    """Say what a block of runs is: names and numbers, enough to repeat it."""
+    benchmark, space, task = table.address.split("/")
+    return {
+        "benchmark": benchmark,
+        "content_sha256": table.content_sha256,
+        "space": space,
+        "task": task,
+        "schedule": table.schedule,
+        "answers": table.answers,
+        "metric": table.task.metric.name,
+        "sign": table.task.metric.sign,
+        "method": str(method),
+        "budget": limits(budget),
+    }
+
+
+def limits(budget: Budget) -> dict[str, float]:
+    """Return the finite limits of a budget, by name."""
+    return {name: limit for name, limit in asdict(budget).items() if limit < inf}

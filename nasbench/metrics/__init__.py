@@ -1,0 +1,1 @@
+"""How good was it: pure functions of arrays."""

@@ -1,0 +1,1 @@
+"""Traces and tables in, figures, tables and one page out."""

@@ -1,0 +1,116 @@
+"""What a method is: a generator that asks for trainings and is sent their outcomes.
+
+A runner is one function in one file::
+
+    def search(problem: Problem, rng: np.random.Generator, *, <hyper-parameters>) -> Search:
+        while True:
+            outcome = yield from ask(Query(problem.space.sample(rng)))
+
+It sees nothing but the `Problem`, its generator and validation outcomes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from nasbench.budget import Budget, Cost
+from nasbench.errors import RunnerFailed
+from nasbench.space import Architecture, Space
+from nasbench.task import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Train this architecture for so many epochs (the full length, by default), and validate it."""
+
+    arch: Architecture
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came back: the validation value, the same as a score (more is better), and its price.
+
+    There is no test value here: a method that could see one would use it.
+    """
+
+    query: Query
+    value: float
+    score: float
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Problem:
+    """All that a method may know before its first question.
+
+    `epochs` is the length of a full training; `measure(arch)` gives the facts about an
+    architecture that cost nothing to know (parameters, recorded latency), by name.
+    """
+
+    space: Space
+    task: Task
+    epochs: int
+    budget: Budget
+    measure: Callable[[Architecture], Mapping[str, float]]
+
+
+Asked: TypeAlias = Query | Sequence[Query]
+Answered: TypeAlias = Outcome | Sequence[Outcome]
+Search: TypeAlias = Generator[Asked, Answered, None]
+"""A black-box method at work: yields one query or a batch, is sent one outcome or as many."""
+
+Runner: TypeAlias = Callable[..., Search]
+"""`search(problem, rng, *, ...)`, as in every file of `runners/`."""
+
+
+def ask(query: Query) -> Generator[Asked, Answered, Outcome]:
+    """Ask one question: `outcome = yield from ask(Query(arch))`."""
+    answer = yield query
+    if isinstance(answer, Outcome):
+        return answer
+    raise RunnerFailed(f"one query was asked, a batch of {len(answer)} was answered")
+
+
+def ask_all(queries: Sequence[Query]) -> Generator[Asked, Answered, Sequence[Outcome]]:
+    """Ask a batch, answered together and in order: `outcomes = yield from ask_all(queries)`."""
+    answer = yield queries
+    if isinstance(answer, Outcome):
+        raise RunnerFailed(f"a batch of {len(queries)} was asked, one outcome was answered")
+    return answer
+
+
+class Searcher(Protocol):
+    """A method in ask/tell form, as optimizers from elsewhere have it."""
+
+    def ask(self) -> Query:
+        """Say what to train next."""
+
+    def tell(self, outcome: Outcome) -> Any:
+        """Take note of what came of it."""
+
+
+def drive(searcher: Searcher) -> Search:
+    """Make a search of an ask/tell object."""
+    while True:
+        searcher.tell((yield from ask(searcher.ask())))
+
+
+class AskTell:
+    """Make an ask/tell object of a search that asks one question at a time."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._asked = next(search)
+
+    def ask(self) -> Query:
+        """Return the pending question; asking twice changes nothing."""
+        if isinstance(self._asked, Query):
+            return self._asked
+        raise RunnerFailed("this search asks in batches: run it with nasbench.run")
+
+    def tell(self, outcome: Outcome) -> None:
+        """Answer the pending question. Raises `StopIteration` when the search has ended."""
+        self._asked = self._search.send(outcome)

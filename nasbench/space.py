@@ -1,0 +1,233 @@
+"""A search space: which architectures exist, how they are written, who neighbours whom."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterator, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise, product
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nasbench.errors import BadValue, OutsideSpace
+
+Architecture: TypeAlias = tuple[int, ...]
+"""One choice per decision, counted from 0: a plain value, so it hashes, compares and prints."""
+
+Bits: TypeAlias = NDArray[np.uint8]
+
+
+class Space(ABC):
+    """A set of architectures over a grid of decisions. `Grid` and `Listed` are the two kinds.
+
+    A subclass says `name`, `choices` (how many options each decision has), one `example` in the
+    published spelling, and the two methods `spell` and `read`.
+
+    `views` names the ways to look at an architecture when asking which ones are equal; the first
+    is the network as it is really built, and the default everywhere.
+    """
+
+    name: str
+    choices: tuple[int, ...]
+    example: str
+    views: tuple[str, ...] = ("as_built",)
+
+    @abstractmethod
+    def spell(self, arch: Architecture) -> str:
+        """Write the architecture the way its paper does."""
+
+    @abstractmethod
+    def read(self, text: str) -> Architecture:
+        """Invert `spell`; raises `OutsideSpace` for anything `spell` would not write."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def at(self, index: int) -> Architecture:
+        """Return member number `index` (0 to len - 1), in the order of iteration."""
+
+    @abstractmethod
+    def index(self, arch: Architecture) -> int:
+        """Invert `at`."""
+
+    @abstractmethod
+    def neighbours(self, arch: Architecture) -> list[Architecture]:
+        """List the architectures one change away, each once, in a fixed order."""
+
+    def __contains__(self, arch: object) -> bool:
+        return (
+            isinstance(arch, tuple)
+            and len(arch) == len(self.choices)
+            and all(
+                isinstance(gene, int | np.integer) and 0 <= gene < n
+                for gene, n in zip(arch, self.choices, strict=True)
+            )
+        )
+
+    def __iter__(self) -> Iterator[Architecture]:
+        return map(self.at, range(len(self)))
+
+    def check(self, arch: Sequence[int]) -> Architecture:
+        """Return the architecture as a tuple of plain integers; raises `OutsideSpace`."""
+        if (given := tuple(arch)) in self:
+            return tuple(map(int, given))
+        raise self.outside(given)
+
+    def check_view(self, view: str) -> str:
+        """Return the view; raises `BadValue` if the space has no such one."""
+        if view in self.views:
+            return view
+        raise BadValue(f"{self.name} has no view {view!r}; it has {', '.join(self.views)}")
+
+    def outside(self, asked: object) -> OutsideSpace:
+        """Make the error for something that is not a member."""
+        return OutsideSpace(
+            f"{asked!r} is not in {self.name}: its {len(self):,} architectures look like "
+            f"{self.example} = {self.read(self.example)}"
+        )
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw uniformly over the members; the generator passed in is the only chance there is."""
+        return self.at(int(rng.integers(len(self))))
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        """Draw uniformly over the neighbours."""
+        near = self.neighbours(arch)
+        return near[int(rng.integers(len(near)))]
+
+    def one_hot(self, archs: ArrayLike) -> Bits:
+        """Encode `(..., decisions)` as `(..., sum(choices))`: an indicator per decision and option.
+
+        Also known as the adjacency encoding (White et al., 2020).
+        """
+        genes = np.asarray(archs)
+        return np.concatenate(
+            [genes[..., i, None] == np.arange(n) for i, n in enumerate(self.choices)], axis=-1
+        ).astype(np.uint8)
+
+    def paths(self, archs: ArrayLike) -> Bits:
+        """Encode `(..., decisions)` by the paths that are there, one indicator per possible path.
+
+        For cells this is the path encoding of BANANAS (White et al., 2021). Here, for chains, which
+        have but one path, it is *our reconstruction*: one indicator for each option of a decision
+        and for each pair of options of two successive decisions, `(..., sum(choices) + pairs)`.
+        """
+        single = self.one_hot(archs)
+        stops = list(accumulate(self.choices, initial=0))
+        parts = [single[..., start:stop] for start, stop in pairwise(stops)]
+        pairs = [
+            (a[..., :, None] * b[..., None, :]).reshape(*a.shape[:-1], a.shape[-1] * b.shape[-1])
+            for a, b in pairwise(parts)
+        ]
+        return np.concatenate([single, *pairs], axis=-1)
+
+    def has_path(self, arch: Architecture) -> bool:
+        """Say whether anything of the input reaches the output."""
+        return True
+
+    def form(self, arch: Architecture, view: str = "as_built") -> Hashable:
+        """Return a value that two architectures share exactly if they are the same network.
+
+        Where nothing is known about equal networks (here), each architecture is its own.
+        """
+        self.check_view(view)
+        return self.check(arch)
+
+    def class_ids(self, view: str = "as_built") -> NDArray[np.int64]:
+        """Number the isomorphism classes by first appearance: `(len,)`, in order of iteration."""
+        return self._classes(view)[0]
+
+    def canonical(self, arch: Architecture, view: str = "as_built") -> Architecture:
+        """Return the first member of the architecture's class, which stands for all of them."""
+        ids, first = self._classes(view)
+        return self.at(int(first[ids[self.index(self.check(arch))]]))
+
+    def _classes(self, view: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        if self.check_view(view) not in self._class_cache:
+            seen: dict[Hashable, int] = {}
+            ids = np.fromiter(
+                (seen.setdefault(self.form(arch, view), len(seen)) for arch in self),
+                np.int64,
+                len(self),
+            )
+            self._class_cache[view] = ids, np.unique(ids, return_index=True)[1]
+        return self._class_cache[view]
+
+    @cached_property
+    def _class_cache(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        return {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), ()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self):,} architectures like {self.example}>"
+
+
+class Grid(Space):
+    """Every combination of options is a member; neighbours differ in one decision."""
+
+    def __len__(self) -> int:
+        return prod(self.choices)
+
+    def __iter__(self) -> Iterator[Architecture]:
+        return product(*map(range, self.choices))
+
+    def at(self, index: int) -> Architecture:
+        """Read the number's digits; the last decision turns fastest."""
+        genes = []
+        for n in reversed(self.choices):
+            index, gene = divmod(index, n)
+            genes.append(gene)
+        return tuple(genes[::-1])
+
+    def index(self, arch: Architecture) -> int:
+        """Write the digits as a number."""
+        index = 0
+        for gene, n in zip(arch, self.choices, strict=True):
+            index = index * n + gene
+        return index
+
+    def neighbours(self, arch: Architecture) -> list[Architecture]:
+        """List the architectures that differ in one decision."""
+        return [self._step(arch, k) for k in range(len(self._steps))]
+
+    def mutate(self, arch: Architecture, rng: np.random.Generator) -> Architecture:
+        """Draw uniformly over the neighbours, without listing them."""
+        return self._step(arch, int(rng.integers(len(self._steps))))
+
+    def _step(self, arch: Architecture, k: int) -> Architecture:
+        i, gene = self._steps[k]
+        return (*arch[:i], gene + (gene >= arch[i]), *arch[i + 1 :])
+
+    @cached_property
+    def _steps(self) -> list[tuple[int, int]]:
+        """Decision and option of each neighbour, an option counted without the present one."""
+        return [(i, gene) for i, n in enumerate(self.choices) for gene in range(n - 1)]
+
+
+class Listed(Space):
+    """Only some combinations are members: a subclass narrows `__contains__`."""
+
+    @cached_property
+    def _members(self) -> tuple[Architecture, ...]:
+        return tuple(arch for arch in product(*map(range, self.choices)) if arch in self)
+
+    @cached_property
+    def _index(self) -> dict[Architecture, int]:
+        return {arch: index for index, arch in enumerate(self._members)}
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def at(self, index: int) -> Architecture:
+        """Look the member up."""
+        return self._members[index]
+
+    def index(self, arch: Architecture) -> int:
+        """Look its number up."""
+        return self._index[arch]

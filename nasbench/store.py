@@ -1,0 +1,277 @@
+"""The file of a benchmark: HDF5, written once, mapped into memory, no pickles.
+
+`docs/format.md` describes it for readers in other languages. Opening reads no table; a column is
+an offset into the mapped file.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench.errors import BadFile
+from nasbench.find import find, unknown
+from nasbench.table import Column, Info, Point, Rows, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMAT = "nasbench"
+VERSION = 1
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its place when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Table]]) -> None:
+    """Write (space name, table) pairs as one file; tables of one space share their `Rows`.
+
+    `header` becomes the file's attributes (strings, or lists of strings) beside those that follow
+    from the content: format, version, created, content_sha256.
+    """
+    import h5py
+
+    content = sha256()
+
+    def put(group: Any, name: str, array: NDArray[Any], **attrs: Any) -> None:
+        array = np.ascontiguousarray(array)
+        array = array.astype(array.dtype.newbyteorder("<"))
+        dataset = group.create_dataset(name, data=array)
+        dataset.attrs.update({key: value for key, value in attrs.items() if value})
+        content.update(f"{dataset.name} {array.dtype.str} {array.shape}".encode())
+        content.update(array.tobytes())
+
+    with atomic(path) as raw, h5py.File(raw, "w") as file:
+        for space_name, table in tables:
+            rows, space = table.rows, file.require_group(space_name)
+            if not len(space):
+                space.attrs["space"] = rows.space.name
+                put(space, "arch", rows.arch)
+                put(space, "name", rows.name)
+                put(space, "trained_as", rows.trained_as)
+                for name, info in rows.info.items():
+                    attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
+                    put(space, f"info/{name}", info.values, **attrs)
+            task = space.require_group(table.task.name)
+            task.attrs.setdefault("default", table.schedule)
+            group = task.create_group(table.schedule)
+            put(group, "epoch", table.epoch)
+            put(group, "seed", table.seed)
+            if table.seconds is not None:
+                put(group, "seconds", table.seconds, unit="s")
+            for point, column in table.columns.items():
+                metric = table.task[point.metric]
+                attrs = {"goal": metric.goal, "unit": metric.unit}
+                attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
+                put(group, str(point), column.values, **attrs)
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
+        file.attrs.update({"content_sha256": content.hexdigest(), **header})
+
+
+class Benchmark:
+    """An open benchmark: tables by space and task, and where they come from.
+
+    `bench["cell", "jigsaw"]`, or `bench["jigsaw"]` where there is one space; a third key picks a
+    schedule. Iterating gives the (space, task) pairs. Raises `BadFile` for a file that is missing,
+    cut short, or of another format. Pickles as its path.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import h5py
+
+        self.path = Path(path).resolve()
+        if not self.path.is_file():
+            raise BadFile(f"no file {self.path}")
+        try:
+            self._file = h5py.File(self.path, "r", locking=False)
+        except OSError as error:
+            why = str(error).removeprefix("Unable to synchronously open file ").strip("()")
+            raise BadFile(f"{self.path} can't be read as HDF5: {why}") from error
+        attrs = self._file.attrs
+        if attrs.get("format") != FORMAT:
+            raise BadFile(f"{self.path} is no nasbench file: it has no attribute format={FORMAT!r}")
+        if attrs["version"] > VERSION:
+            raise BadFile(
+                f"{self.path} has format version {attrs['version']}, this nasbench reads up to "
+                f"{VERSION}: upgrade nasbench, or import the benchmark again"
+            )
+        self.name: str = attrs["benchmark"]
+        self._tables: dict[tuple[str, str, str | None], Table] = {}
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """What the file says about itself: source, licence, checksums, notes, what was left out."""
+        plain = ((k, v.tolist() if isinstance(v, np.ndarray) else v) for k, v in self._attrs())
+        return {key: int(v) if isinstance(v, np.integer) else v for key, v in plain}
+
+    def _attrs(self) -> Any:
+        return self._file.attrs.items()
+
+    @cached_property
+    def spaces(self) -> dict[str, tuple[str, ...]]:
+        """The spaces, and the tasks recorded on each."""
+        own = {"arch", "name", "trained_as", "info"}
+        return {name: tuple(t for t in group if t not in own) for name, group in self._file.items()}
+
+    def schedules(self, space: str, task: str) -> tuple[str, ...]:
+        """List the training schedules recorded for a space and task, the default one first."""
+        group = self._file[space][task]
+        return tuple(sorted(group, key=lambda name: (name != group.attrs["default"], name)))
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return ((space, task) for space, tasks in self.spaces.items() for task in tasks)
+
+    def __getitem__(self, keys: str | tuple[str, ...]) -> Table:
+        space, task, *rest = self._full(keys)
+        key = (space, task, rest[0] if rest else None)
+        if key not in self._tables:
+            self._tables[key] = self._open(*key)
+        return self._tables[key]
+
+    def split(self, parts: Sequence[str]) -> tuple[str, list[str]]:
+        """Take the space off the front of an address; it may be left out where there is but one."""
+        if parts and parts[0] in self.spaces:
+            return parts[0], list(parts[1:])
+        if len(self.spaces) == 1:
+            return next(iter(self.spaces)), list(parts)
+        raise unknown(f"space of {self.name}", parts[0] if parts else "", list(self.spaces))
+
+    def _full(self, keys: str | tuple[str, ...]) -> list[str]:
+        space, rest = self.split([keys] if isinstance(keys, str) else keys)
+        tasks = list(self.spaces[space])
+        if not rest or rest[0] not in tasks:
+            raise unknown(f"task of {self.name}/{space}", rest[0] if rest else "", tasks)
+        if len(rest) > 1 and rest[1] not in self.schedules(space, rest[0]):
+            known = list(self.schedules(space, rest[0]))
+            raise unknown(f"schedule of {self.name}/{space}/{rest[0]}", rest[1], known)
+        return [space, *rest]
+
+    def _open(self, space: str, task: str, schedule: str | None) -> Table:
+        group = self._file[space][task]
+        schedule = schedule or str(group.attrs["default"])
+        group = group[schedule]
+        return Table(
+            f"{self.name}/{space}/{task}",
+            self._rows(space),
+            find("tasks", task),
+            str(self._file.attrs["answers"]),
+            self._array(group, "epoch"),
+            self._array(group, "seed"),
+            _Columns(self, group),
+            self._array(group, "seconds") if "seconds" in group else None,
+            schedule,
+            str(self._file.attrs["content_sha256"]),
+        )
+
+    def _rows(self, space: str) -> Rows:
+        if space not in self._spaces:
+            group = self._file[space]
+            self._spaces[space] = Rows(
+                find("spaces", str(group.attrs["space"])),
+                self._array(group, "arch"),
+                self._array(group, "name"),
+                self._array(group, "trained_as"),
+                {name: self._info(group, name) for name in group.get("info", ())},
+            )
+        return self._spaces[space]
+
+    @cached_property
+    def _spaces(self) -> dict[str, Rows]:
+        return {}
+
+    def _info(self, space: Any, name: str) -> Info:
+        attrs = space["info"][name].attrs
+        tasks = tuple(attrs.get("tasks", ()))
+        values = self._array(space, f"info/{name}")
+        return Info(values, attrs.get("unit", ""), attrs["source"], tasks)
+
+    @cached_property
+    def _mapped(self) -> NDArray[np.uint8]:
+        return np.memmap(self.path, np.uint8, "r")
+
+    def _array(self, group: Any, name: str) -> NDArray[Any]:
+        """View a dataset in the mapped file; read-only, and nothing is read until it's used."""
+        from h5py import h5d
+
+        dataset = h5d.open(group.id, name.encode())
+        offset = dataset.get_offset()
+        if offset is None:
+            raise BadFile(f"{self.path}: {group.name}/{name} is not contiguous; was it rewritten?")
+        return np.ndarray(dataset.shape, dataset.dtype, self._mapped, offset)
+
+    def frame(self, split: str = "valid", at: str | int | None = None) -> pd.DataFrame:
+        """Return the main metric of every task as a pandas frame, one (space, architecture) a row.
+
+        NaN where a task has no such split; `table.frame()` gives everything about one table.
+        """
+        import pandas as pd
+
+        parts = {
+            space: pd.DataFrame(
+                {task: self[space, task].values(split, None, at) for task in tasks},
+                index=self._rows(space).names,
+            )
+            for space, tasks in self.spaces.items()
+        }
+        return pd.concat(parts, names=["space", "architecture"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path,)
+
+    def __repr__(self) -> str:
+        tables = ", ".join(f"{space}: {len(tasks)} tasks" for space, tasks in self.spaces.items())
+        return f"<benchmark {self.name} ({tables}) from {self.header['source']}>"
+
+
+class _Columns(Mapping[Point, Column]):
+    """The columns of one table, each opened when it's asked for."""
+
+    def __init__(self, bench: Benchmark, group: Any) -> None:
+        self._bench, self._group = bench, group
+        self._opened: dict[Point, Column] = {}
+
+    def __getitem__(self, point: Point) -> Column:
+        if point not in self._opened:
+            if point not in self:
+                raise KeyError(point)
+            told = self._group[str(point)].attrs
+            self._opened[point] = Column(
+                self._bench._array(self._group, str(point)),
+                told.get("epoch_chosen_by", ""),
+                told.get("data_set", ""),
+            )
+        return self._opened[point]
+
+    def __contains__(self, point: object) -> bool:
+        return point in self._opened or (isinstance(point, Point) and str(point) in self._group)
+
+    def __iter__(self) -> Iterator[Point]:
+        for at in ("curve", "best", "final"):
+            for split, metrics in self._group.get(at, {}).items():
+                yield from (Point(at, split, metric) for metric in metrics)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)

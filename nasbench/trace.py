@@ -1,0 +1,129 @@
+"""What happened in a block of runs, step by step: the checkpoint, and all that reports are made of.
+
+Columns, not rows: a lookup run takes milliseconds, so its record must not take longer.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench.budget import Cost
+from nasbench.errors import BadFile
+from nasbench.search import Outcome, Query
+from nasbench.table import Floats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_COLUMNS = {"seed": "<i8", "start": "<i8", "arch": "|i1", "epochs": "<i4"}
+_COLUMNS |= {"value": "<f8", "seconds": "<f8"}
+
+
+@dataclass(frozen=True, eq=False)
+class Traces:
+    """R runs of one method on one table, of T steps together.
+
+    `head` says what was run: enough to repeat it. `seed` (R,) tells the runs apart, run r has steps
+    `start[r]` to `start[r + 1]`. Per step: the architecture (T, D), the epochs it was trained for,
+    the validation value in the task's unit, and the seconds this training took (NaN if unknown).
+    """
+
+    head: Mapping[str, Any]
+    seed: NDArray[np.int64]
+    start: NDArray[np.int64]
+    arch: NDArray[np.int8]
+    epochs: NDArray[np.int32]
+    value: Floats
+    seconds: Floats
+
+    @classmethod
+    def record(cls, head: Mapping[str, Any], runs: Mapping[int, Sequence[Outcome]]) -> Traces:
+        """Make columns of the outcomes of each seed."""
+        steps = list(chain.from_iterable(runs.values()))
+        genes = chain.from_iterable(outcome.query.arch for outcome in steps)
+
+        def column(numbers: Iterable[float], kind: str) -> Any:
+            return np.fromiter(numbers, _COLUMNS[kind], -1)
+
+        return cls(
+            head,
+            column(runs, "seed"),
+            np.cumsum([0, *map(len, runs.values())], dtype=np.int64),
+            column(genes, "arch").reshape(len(steps), -1 if steps else 0),
+            column((outcome.cost.epochs for outcome in steps), "epochs"),
+            column((outcome.value for outcome in steps), "value"),
+            column((outcome.cost.seconds for outcome in steps), "seconds"),
+        )
+
+    def __len__(self) -> int:
+        return len(self.seed)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Traces)
+            and self.head == other.head
+            and all(
+                np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
+                for name in _COLUMNS
+            )
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def steps(self, run: int) -> slice:
+        """Where run number `run` stands in the columns."""
+        return slice(int(self.start[run]), int(self.start[run + 1]))
+
+    def outcomes(self, run: int) -> list[Outcome]:
+        """Rebuild what the method was answered, in order: with the seed, all a replay needs."""
+        part, sign = self.steps(run), int(self.head["sign"])
+        columns = (self.arch[part], self.epochs[part], self.value[part], self.seconds[part])
+        rows = zip(*(column.tolist() for column in columns), strict=True)
+        return [
+            Outcome(Query(tuple(arch), epochs), value, sign * value, Cost(1, epochs, seconds))
+            for arch, epochs, value, seconds in rows
+        ]
+
+    @property
+    def score(self) -> Floats:
+        """The values (T,) turned so that more is better."""
+        return int(self.head["sign"]) * self.value
+
+    def frame(self) -> pd.DataFrame:
+        """Return one step a row, as pandas: seed, step (from 1), architecture and the columns."""
+        import pandas as pd
+
+        lengths = np.diff(self.start)
+        step = np.arange(1, len(self.value) + 1) - np.repeat(self.start[:-1], lengths)
+        columns: dict[str, Any] = {"seed": np.repeat(self.seed, lengths), "step": step}
+        columns["arch"] = list(map(tuple, self.arch.tolist()))
+        columns |= {"epochs": self.epochs, "value": self.value, "seconds": self.seconds}
+        return pd.DataFrame(columns)
+
+    def save(self, path: Path) -> None:
+        """Write one `.npz` that numpy alone can read, atomically; equal traces, equal bytes."""
+        from nasbench.store import atomic
+
+        head = np.frombuffer(json.dumps(dict(self.head), sort_keys=True).encode(), np.uint8)
+        columns = {name: getattr(self, name).astype(kind) for name, kind in _COLUMNS.items()}
+        with atomic(path) as file:
+            np.savez_compressed(file, head=head, **columns)
+
+    @classmethod
+    def load(cls, path: Path) -> Traces:
+        """Read what `save` wrote; raises `BadFile` for anything else."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                head = json.loads(file["head"].tobytes())
+                return cls(head, *(file[name] for name in _COLUMNS))
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise BadFile(f"{path} is no file of traces: {error}") from error

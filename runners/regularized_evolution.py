@@ -1,0 +1,28 @@
+"""Regularized evolution (Real et al., AAAI 2019, Algorithm 1): the oldest dies, not the worst.
+
+Faithful: random start, a tournament drawn with replacement, one mutation a child, aging. Defaults
+are those of NAS-Bench-201 (population 10, tournament 3); the paper's are 100 and 25. A mutation is
+a uniform draw among the space's neighbours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from nasbench.search import Outcome, Problem, Query, Search, ask
+
+
+def search(
+    problem: Problem, rng: np.random.Generator, *, population: int = 10, tournament: int = 3
+) -> Search:
+    """Mutate the best of a random few of the living."""
+    space = problem.space
+    living: deque[Outcome] = deque(maxlen=population)
+    while len(living) < population:
+        living.append((yield from ask(Query(space.sample(rng)))))
+    while True:
+        few = [living[i] for i in rng.integers(population, size=tournament).tolist()]
+        parent = max(few, key=lambda outcome: outcome.score)
+        living.append((yield from ask(Query(space.mutate(parent.query.arch, rng)))))
