@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from math import inf, isinf
+from dataclasses import asdict, dataclass, fields
+from math import inf
 
 from nasbench.errors import BadValue
 
@@ -35,9 +35,17 @@ class Budget:
     seconds: float = inf
 
     def __post_init__(self) -> None:
-        limits = {field.name: getattr(self, field.name) for field in fields(self)}
-        for name, limit in limits.items():
+        for field in fields(self):
+            limit = getattr(self, field.name)
             if not limit > 0:
-                raise BadValue(f"a budget of {limit} {name}: it must be more than 0")
-        if all(isinf(limit) for limit in limits.values()):
+                raise BadValue(f"a budget of {limit} {field.name}: it must be more than 0")
+        if not self.limits:
             raise BadValue("a budget needs a limit: so many queries, epochs or seconds")
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The finite limits by name."""
+        return {name: limit for name, limit in asdict(self).items() if limit < inf}
+
+    def __str__(self) -> str:
+        return " and ".join(f"{limit:,.10g} {name}" for name, limit in self.limits.items())

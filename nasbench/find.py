@@ -30,9 +30,7 @@ HOLDS: dict[Kind, str] = {
 
 def names(kind: Kind) -> list[str]:
     """List a folder, and what installed packages offer, without importing any of it."""
-    package = import_module(f"nasbench.{kind}")
-    files = (m.name for m in iter_modules(package.__path__) if not m.ispkg and m.name[0] != "_")
-    return sorted({*files, *_installed(kind)})
+    return sorted({*_files(kind), *_installed(kind)})
 
 
 @overload
@@ -51,10 +49,12 @@ def find(kind: Kind, name: str) -> Any:
     imported or doesn't hold what it should.
     """
     if name.endswith(".py"):
-        return _from_file(kind, Path(name).resolve())
-    if name.isidentifier() and not name.startswith("_"):
-        package = import_module(f"nasbench.{kind}")
-        if any(m.name == name and not m.ispkg for m in iter_modules(package.__path__)):
+        path = Path(name).resolve()
+        if not path.is_file():
+            raise UnknownName(f"no file {path}; a {kind[:-1]}'s own file is given by its path")
+        return _from_file(kind, path, path.stat().st_mtime_ns)
+    if name.isidentifier():
+        if name in _files(kind):
             return getattr(import_module(f"nasbench.{kind}.{name}"), HOLDS[kind])
         if name in (installed := _installed(kind)):
             return installed[name].load()
@@ -68,6 +68,13 @@ def unknown(what: str, name: str, known: list[str]) -> UnknownName:
     return UnknownName(f"no {what} {name!r}; {hint}there are: {', '.join(known) or 'none'}")
 
 
+@cache
+def _files(kind: Kind) -> frozenset[str]:
+    package = import_module(f"nasbench.{kind}")
+    found = (m.name for m in iter_modules(package.__path__) if not m.ispkg)
+    return frozenset(name for name in found if not name.startswith("_"))
+
+
 def _installed(kind: Kind) -> dict[str, Any]:
     """What other packages offer; imported late, because few calls come this far."""
     from importlib.metadata import entry_points
@@ -76,9 +83,7 @@ def _installed(kind: Kind) -> dict[str, Any]:
 
 
 @cache
-def _from_file(kind: Kind, path: Path) -> Any:
-    if not path.is_file():
-        raise UnknownName(f"no file {path}; a {kind[:-1]}'s own file is given by its path")
+def _from_file(kind: Kind, path: Path, changed: int) -> Any:
     name = f"nasbench_{kind}_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import inspect
 from ast import literal_eval
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from math import inf
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ class Method:
         for name in self.params:
             if name not in known:
                 raise BadValue(
-                    f"{self} takes no {name!r}; it takes {', '.join(known) or 'nothing'}"
+                    f"{self.name} takes no {name!r}; it takes {', '.join(known) or 'nothing'}"
                 )
 
     @classmethod
@@ -61,10 +60,14 @@ class Method:
         """The function itself."""
         return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
 
+    @property
+    def name(self) -> str:
+        """The runner's name: its file's, or the function's."""
+        return Path(self.runner).name if isinstance(self.runner, str) else self.runner.__name__
+
     def __str__(self) -> str:
-        name = self.runner if isinstance(self.runner, str) else self.runner.__name__
-        name = Path(name).name
-        return ":".join([name, *(f"{key}={value}" for key, value in sorted(self.params.items()))])
+        pairs = (f"{name}={value}" for name, value in sorted(self.params.items()))
+        return ":".join([self.name, *pairs])
 
 
 def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -> list[Outcome]:
@@ -137,6 +140,8 @@ def run_method(
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
     runs = {}
     for seed in seeds:
+        if seed < 0:
+            raise BadValue(f"a seed of {seed}: it must be at least 0")
         search = runner(problem, np.random.default_rng(seed), **method.params)
         if not isinstance(search, Generator):
             raise RunnerFailed(f"{method} returned {search!r}: a runner is a generator function")
@@ -160,10 +165,5 @@ def head(method: Method, table: Table, budget: Budget) -> dict[str, Any]:
         "metric": table.task.metric.name,
         "sign": table.task.metric.sign,
         "method": str(method),
-        "budget": limits(budget),
+        "budget": budget.limits,
     }
-
-
-def limits(budget: Budget) -> dict[str, float]:
-    """Return the finite limits of a budget, by name."""
-    return {name: limit for name, limit in asdict(budget).items() if limit < inf}

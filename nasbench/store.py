@@ -177,13 +177,13 @@ class Benchmark:
             f"{self.name}/{space}/{task}",
             self._rows(space),
             find("tasks", task),
-            str(self._file.attrs["answers"]),
+            self.header["answers"],
             self._array(group, "epoch"),
             self._array(group, "seed"),
             _Columns(self, group),
             self._array(group, "seconds") if "seconds" in group else None,
             schedule,
-            str(self._file.attrs["content_sha256"]),
+            self.header["content_sha256"],
         )
 
     def _rows(self, space: str) -> Rows:

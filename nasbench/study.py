@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, as_completed
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
 
 from nasbench.budget import Budget
-from nasbench.errors import BadValue
+from nasbench.errors import BadValue, RunnerFailed
 from nasbench.loop import Method, head, run_method
 from nasbench.store import Benchmark
 from nasbench.trace import Traces
@@ -58,7 +58,8 @@ class Unit:
         had, asked = done.head["budget"], wanted["budget"]
         if had.keys() != asked.keys() or any(had[name] > asked[name] for name in had):
             raise BadValue(
-                f"{self.file} has a budget of {had}, asked was {asked}: it can only grow"
+                f"{self.file} has runs of {Budget(**had)}, asked were {self.budget}: a budget can "
+                f"only grow, or use another --out"
             )
         return True
 
@@ -115,6 +116,8 @@ def study(todo: Sequence[Unit], executor: Executor | None = None) -> Iterator[Un
         for future in as_completed(futures):
             future.result()
             yield futures[future]
+    except BrokenExecutor as error:
+        raise RunnerFailed(f"a worker process died (out of memory?): {error}") from error
     finally:
         for future in futures:
             future.cancel()

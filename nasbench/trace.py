@@ -122,7 +122,7 @@ class Traces:
     def load(cls, path: Path) -> Traces:
         """Read what `save` wrote; raises `BadFile` for anything else."""
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 head = json.loads(file["head"].tobytes())
                 return cls(head, *(file[name] for name in _COLUMNS))
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:

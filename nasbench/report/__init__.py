@@ -1,1 +1,49 @@
 """Traces and tables in, figures, tables and one page out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nasbench.report.contents import contents, title
+from nasbench.report.gather import gather, read
+from nasbench.report.page import Picture, html, markdown
+from nasbench.report.score import frame, results
+from nasbench.store import Benchmark
+from nasbench.trace import Traces
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def report(folder: Path, bench: Benchmark | None = None) -> Path:
+    """Report the study in a folder as `report/index.html`, whose path is returned.
+
+    Beside it, `report.md` says the same, and the figures are PNG files. The benchmark is the one
+    that the traces name, unless it's given. Raises `BadFile` for a folder without traces and
+    `BadValue` for traces that don't belong together or to this benchmark. Equal traces give equal
+    reports, byte for byte.
+    """
+    study = gather(read(folder), bench)
+    judged = results(study)
+    blocks = list(contents(study, judged, frame(study, judged)))
+    out = folder / "report"
+    out.mkdir(exist_ok=True)
+    for block in blocks:
+        if isinstance(block, Picture):
+            (out / block.file).write_bytes(block.png)
+    (out / "report.md").write_text(markdown(blocks), encoding="utf-8")
+    page = out / "index.html"
+    page.write_text(html(blocks, title(study)), encoding="utf-8")
+    return page
+
+
+def summary(study: Path | Iterable[Traces], bench: Benchmark | None = None) -> pd.DataFrame:
+    """Return the numbers behind the report's tables, a row for every method on every table.
+
+    See `nasbench.report.score.frame` for the columns. `study` is a folder, or traces; the rest is
+    as in `report`.
+    """
+    gathered = gather(read(study) if isinstance(study, Path) else list(study), bench)
+    return frame(gathered, results(gathered))

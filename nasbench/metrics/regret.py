@@ -1,0 +1,68 @@
+"""How far what was found is from the best there is, at the end of a search and on the way there.
+
+Scores are "more is better". R runs of T steps together are flat columns: run r has the steps
+`start[r]` to `start[r + 1]`, as in `nasbench.trace.Traces`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+Whole: TypeAlias = NDArray[np.integer[Any]]
+
+
+def incumbent(score: Floats, epochs: Whole, start: Whole) -> NDArray[np.int64]:
+    """Return for every step (T,) the one that its run would be judged by if it ended there.
+
+    Of the steps so far that is the one trained longest, of those the best, of those the earliest.
+    A NaN score comes after every number, however long its training.
+    """
+    step, number = np.arange(len(score)), ~np.isnan(score)
+    order = np.lexsort((-step, np.where(number, score, 0), np.where(number, epochs, 0), number))
+    place = np.empty_like(step)
+    place[order] = step
+    # Each run stands so high above the one before that one running maximum serves them all.
+    above = len(step) * np.repeat(np.arange(len(start) - 1), np.diff(start))
+    return order[np.maximum.accumulate(place + above) - above]
+
+
+def regret(score: Floats, found: Whole) -> Floats:
+    """Return the best score of a table (N,) minus that of the rows `found`, in their shape.
+
+    Never negative; NaN where the row that was found has no score.
+    """
+    best: np.float64 = np.fmax.reduce(score)
+    return best - score[found]
+
+
+def normalised_regret(score: Floats, found: Whole) -> Floats:
+    """Return `regret` as a share of the median row's: 0 for the best row, 1 for the median one.
+
+    It has no unit, so it can be averaged over tasks. NaN where the median row is as good as the
+    best.
+    """
+    spread = np.fmax.reduce(score) - np.nanmedian(score)
+    return regret(score, found) / (spread if spread > 0 else np.nan)
+
+
+def anytime(price: Floats, value: Floats, start: Whole, grid: Floats) -> Floats:
+    """Read off what each run had when it had spent so much: (R, G) on an increasing grid (G,).
+
+    Step t costs `price[t]`; once that is spent, the run has `value[t]`, and keeps its last one. NaN
+    before the first step is paid for. A step of unknown price (NaN), and those after it, never are.
+    """
+    curves = np.full((len(start) - 1, len(grid)), np.nan)
+    for curve, first, end in zip(curves, start[:-1], start[1:], strict=True):
+        paid = np.searchsorted(np.cumsum(price[first:end]), grid, side="right")
+        curve[paid > 0] = value[first + paid[paid > 0] - 1]
+    return curves
+
+
+def area(curves: Floats) -> Floats:
+    """Return the area under anytime curves, (R, G) to (R,): their mean over the grid; NaN stays."""
+    areas: Floats = curves.mean(axis=1)
+    return areas

@@ -1,0 +1,121 @@
+"""A study's traces, read, checked, and brought together with the tables they were run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from nasbench.benchmark import open_benchmark
+from nasbench.errors import BadFile, BadValue
+from nasbench.store import Benchmark
+from nasbench.table import Table
+from nasbench.trace import Traces
+
+Address: TypeAlias = tuple[str, str]
+"""A space and a task."""
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Runs on tables of one benchmark, by the head's name of the method, all with one budget."""
+
+    bench: Benchmark
+    budget: Mapping[str, float]
+    tables: Mapping[Address, Table]
+    runs: Mapping[Address, Mapping[str, Traces]]
+
+    @cached_property
+    def methods(self) -> list[str]:
+        """The methods, by alphabet; not every table need have runs of each."""
+        return sorted({method for runs in self.runs.values() for method in runs})
+
+    @cached_property
+    def spaces(self) -> dict[str, list[str]]:
+        """The tasks that something was run on, by space, in the benchmark's order."""
+        spaces: dict[str, list[str]] = {}
+        for space, task in self.tables:
+            spaces.setdefault(space, []).append(task)
+        return spaces
+
+
+def read(folder: Path) -> list[Traces]:
+    """Read every file of traces in a study's folder; raises `BadFile` where there is none."""
+    files = sorted((folder / "traces").rglob("[!.]*.npz"))
+    if not files:
+        raise BadFile(f"no traces in {folder}: a study leaves them in traces/SPACE/TASK/METHOD/")
+    return [Traces.load(file) for file in files]
+
+
+def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
+    """Join the blocks of each method on each table, and open the tables.
+
+    Raises `BadValue` for traces that don't belong together, or not to this benchmark; without one,
+    the benchmark of the name that they say is opened.
+    """
+    name, version, answers, budget = (
+        _agreed(blocks, key) for key in ("benchmark", "content_sha256", "answers", "budget")
+    )
+    bench = bench or open_benchmark(name)
+    header = bench.header
+    if (name, version) != (bench.name, header["content_sha256"]):
+        raise BadValue(
+            f"the traces are of {name} {version[:12]}, the tables at hand of {bench.name} "
+            f"{header['content_sha256'][:12]}: run the study again, or give the benchmark it was "
+            "run on"
+        )
+    if answers != header["answers"]:
+        raise BadValue(
+            f"the traces were answered with the {answers} epoch, {bench.name} now answers with the "
+            f"{header['answers']} one: run the study again"
+        )
+    grouped: dict[Address, dict[str, list[Traces]]] = {}
+    for block in blocks:
+        methods = grouped.setdefault((block.head["space"], block.head["task"]), {})
+        methods.setdefault(block.head["method"], []).append(block)
+    tables, runs = {}, {}
+    for space, task in bench:
+        if methods := grouped.get((space, task), {}):
+            schedule = _agreed([block for some in methods.values() for block in some], "schedule")
+            tables[space, task] = bench[space, task, schedule]
+            runs[space, task] = {method: _joined(some) for method, some in methods.items()}
+    return Study(bench, budget, tables, runs)
+
+
+def _agreed(blocks: Iterable[Traces], key: str) -> Any:
+    """Return what all heads say."""
+    told: list[Any] = []
+    for block in blocks:
+        if block.head[key] not in told:
+            told.append(block.head[key])
+    if len(told) != 1:
+        raise BadValue(
+            f"a report needs traces of one {key}, here are {len(told)}: "
+            f"{'; '.join(map(str, told)) or 'no traces'}"
+            + (" (the same study with the largest one goes on from there)" * (key == "budget"))
+        )
+    return told[0]
+
+
+def _joined(blocks: list[Traces]) -> Traces:
+    """Make one of blocks of seeds, in the order of the seeds."""
+    blocks = sorted(blocks, key=lambda block: block.seed.tolist())
+    first, width = blocks[0], max(block.arch.shape[1] for block in blocks)
+    seed = np.concatenate([block.seed for block in blocks])
+    if len(np.unique(seed)) < len(seed):
+        where = f"{first.head['method']} on {first.head['space']}/{first.head['task']}"
+        raise BadValue(f"{where}: a seed occurs twice")
+    steps = np.concatenate([np.diff(block.start) for block in blocks])
+    return Traces(
+        first.head,
+        seed,
+        np.cumsum([0, *steps], dtype=np.int64),
+        np.concatenate([block.arch.reshape(-1, width) for block in blocks]),
+        np.concatenate([block.epochs for block in blocks]),
+        np.concatenate([block.value for block in blocks]),
+        np.concatenate([block.seconds for block in blocks]),
+    )

@@ -1,0 +1,184 @@
+"""One list of blocks, written out as HTML and as Markdown. Text is plain; both escape it."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TypeAlias
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A title: level 1 is the page's."""
+
+    text: str
+    level: int = 2
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph, or a warning that is set apart from the rest."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Points:
+    """A list of remarks."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table. The first `texts` columns hold words, the others numbers.
+
+    A line end in a cell stays one. A row whose first cell is empty belongs to the one above.
+    """
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    caption: str = ""
+    texts: int = 1
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure: the name of its file, the file itself, and what is to be seen."""
+
+    file: str
+    png: bytes
+    caption: str
+
+
+Block: TypeAlias = Heading | Text | Points | Grid | Picture
+
+STYLE = """
+:root { color-scheme: light; --ink: #1c2430; --faint: #5b6675; --line: #d8dee6; }
+* { box-sizing: border-box; }
+body { margin: 2.5rem auto 4rem; max-width: 62rem; padding: 0 1.25rem; background: #fff;
+  color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .75rem; }
+h2 { font-size: 1.25rem; margin: 2.75rem 0 .75rem; padding-bottom: .3rem;
+  border-bottom: 1px solid var(--line); }
+p, ul { margin: .6rem 0; max-width: 48rem; }
+li { margin: .2rem 0; }
+.warning { padding: .6rem .9rem; border-left: 4px solid #d55e00; background: #fdf3ec; }
+figure { margin: 1.5rem 0 2rem; overflow-x: auto; }
+figcaption { margin: 0 0 .5rem; color: var(--faint); font-size: .87rem; max-width: 48rem; }
+img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
+img + figcaption { margin: .5rem 0 0; }
+table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums;
+  border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
+th, td { padding: .22rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
+th { font-weight: 600; vertical-align: bottom; white-space: normal; }
+thead th { border-bottom: 1px solid var(--ink); }
+tr.first > * { border-top: 1px solid var(--line); }
+tbody tr:first-child > * { border-top: 0; }
+.word { text-align: left; }
+td.word { white-space: normal; overflow-wrap: anywhere; }
+tbody td.word:first-child { font-weight: 600; overflow-wrap: normal; }
+@page { margin: 15mm; }
+@media print {
+  body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
+  figure { overflow: visible; }
+  h2, figcaption { break-after: avoid; }
+  tr, img, .warning { break-inside: avoid; }
+  img + figcaption { break-before: avoid; }
+}
+"""
+
+
+def html(blocks: Iterable[Block], title: str) -> str:
+    """Write one self-contained page: figures are inside it, and it asks for nothing else."""
+    body = "\n".join(map(_html, blocks))
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
+<title>{escape(title)}</title>
+<style>{STYLE}</style>
+</head>
+<body>
+{body}
+</body>
+</html>
+"""
+
+
+def markdown(blocks: Iterable[Block]) -> str:
+    """Write the same in GitHub's Markdown; the figures are files beside it."""
+    return "\n\n".join(map(_markdown, blocks)) + "\n"
+
+
+def _html(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"<h{level}>{escape(text)}</h{level}>"
+        case Text(text, warning):
+            return f"<p{' class=warning' * warning}>{escape(text)}</p>"
+        case Points(items):
+            return "<ul>\n" + "\n".join(f"<li>{escape(item)}</li>" for item in items) + "\n</ul>"
+        case Picture(_, png, caption):
+            data, told = b64encode(png).decode(), escape(caption)
+            return (
+                f'<figure><img src="data:image/png;base64,{data}" alt="{told}">'
+                f"<figcaption>{told}</figcaption></figure>"
+            )
+        case Grid(head, rows, caption):
+            told = f"<figcaption>{escape(caption)}</figcaption>\n" if caption else ""
+            lines = [_html_row(block, "th", head)] if any(head) else []
+            lines = [f"<thead>{line}</thead>" for line in lines]
+            body = "\n".join(_html_row(block, "td", row) for row in rows)
+            return (
+                "\n".join(
+                    [
+                        "<figure>" + told + "<table>",
+                        *lines,
+                        f"<tbody>\n{body}\n</tbody>",
+                        "</table>",
+                    ]
+                )
+                + "</figure>"
+            )
+
+
+def _html_row(grid: Grid, tag: str, cells: Sequence[str]) -> str:
+    row = "".join(
+        f"<{tag}{' class=word' * (i < grid.texts)}>{escape(cell).replace(chr(10), '<br>')}</{tag}>"
+        for i, cell in enumerate(cells)
+    )
+    return f"<tr{' class=first' * bool(cells[0])}>{row}</tr>"
+
+
+def _markdown(block: Block) -> str:
+    match block:
+        case Heading(text, level):
+            return f"{'#' * level} {_plain(text)}"
+        case Text(text, warning):
+            return "> " * warning + _plain(text)
+        case Points(items):
+            return "\n".join(f"- {_plain(item)}" for item in items)
+        case Picture(file, _, caption):
+            return f"![{_plain(caption)}]({file})\n\n{_plain(caption)}"
+        case Grid(head, rows, caption, texts):
+            rule = [":--" if i < texts else "--:" for i in range(len(head))]
+            lines = [list(map(_cell, head)), rule, *(map(_cell, row) for row in rows)]
+            drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+            return f"{_plain(caption)}\n\n{drawn}" if caption else drawn
+
+
+def _cell(text: str) -> str:
+    return "<br>".join(map(_plain, text.split("\n")))
+
+
+def _plain(text: str) -> str:
+    """Take the meaning from every character that has one in Markdown, and from line ends."""
+    return re.sub(r"([\\`*_\[\]<>|~&$#])", r"\\\1", " ".join(text.split()))

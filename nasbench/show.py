@@ -1,0 +1,143 @@
+"""What the command line prints: plain tables for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from math import isfinite
+from typing import Any
+
+import numpy as np
+
+from nasbench.metrics.ranking import ranks
+from nasbench.metrics.regret import incumbent
+from nasbench.store import Benchmark
+from nasbench.table import Record, Table
+from nasbench.trace import Traces
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON value on one line; numbers that are not finite become null."""
+    print(json.dumps(_plain(value), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not isfinite(value) else value
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Print aligned columns, numbers to the right; lines are never wrapped."""
+    lines = [[str(head_cell) for head_cell in head]]
+    lines += [[_text(cell) for cell in row] for row in rows]
+    right = [all(_is_number(line[i]) for line in lines[1:]) for i in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = zip(line, widths, right, strict=True)
+        print("  ".join(c.rjust(w) if r else c.ljust(w) for c, w, r in cells).rstrip())
+
+
+def _text(cell: Any) -> str:
+    if isinstance(cell, float | np.floating):
+        return "-" if np.isnan(cell) else f"{cell:,.4f}".rstrip("0").rstrip(".")
+    return str(cell)
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(",", "").replace(".", "").isdigit() or text == "-"
+
+
+def print_notes(bench: Benchmark) -> None:
+    """Print what a user of the numbers must know, and what was left out of them."""
+    for label, key in (("note", "notes"), ("left out", "left_out")):
+        for text in bench.header[key]:
+            print(f"{label}: {text}")
+
+
+def when(at: str | int) -> str:
+    """Say at which point of the training a number was taken."""
+    return f"{at} epoch" if isinstance(at, str) else f"epoch {at}"
+
+
+def described(bench: Benchmark, space: str, task: str) -> dict[str, Any]:
+    """Describe one table: its metrics, schedules, seeds and recorded columns."""
+    table = bench[space, task]
+    return {
+        "space": table.space.name,
+        "architectures": len(table),
+        "metric": table.task.metric.name,
+        "goal": table.task.metric.goal,
+        "unit": table.task.metric.unit,
+        "schedules": list(bench.schedules(space, task)),
+        "epochs": table.epochs,
+        "seeds": [None if seed < 0 else seed for seed in table.seed.tolist()],
+        "recorded": list(map(str, table.columns)),
+        "data_set": table.column().data_set or task,
+        "info": sorted(table.rows.info),
+    }
+
+
+def print_records(records: Sequence[Record]) -> None:
+    """Print one architecture a line, with every recorded split and metric."""
+    first = records[0]
+    columns = [(split, metric) for split, values in first.values.items() for metric in values]
+    head = ["architecture", *(f"{split} {metric}" for split, metric in columns), "seconds"]
+    print_table(
+        ["row", *head, *first.info],
+        [
+            [r.row, r.name, *(r.values[s][m] for s, m in columns), r.seconds, *r.info.values()]
+            for r in records
+        ],
+    )
+
+
+def _picks(traces: Traces, table: Table) -> tuple[Any, dict[str, Any]]:
+    """Return the step each step would be judged by, and how good the last of them is."""
+    pick = incumbent(traces.score, traces.epochs, traces.start)
+    score = table.scores()
+    last = int(pick[-1])
+    row = table.row(traces.arch[last])
+    found = {
+        "name": table.rows.names[row],
+        "arch": list(table.rows.archs[row]),
+        "value": float(traces.value[last]),
+        "rank": float(ranks(score)[row]),
+        "of": len(table),
+        "validation_regret": float(np.nanmax(score) - score[row]),
+    }
+    return pick, found
+
+
+def run_as_json(table: Table, traces: Traces) -> dict[str, Any]:
+    """Turn one run into what `--json` prints: its head, what it found, and every step."""
+    pick, found = _picks(traces, table)
+    columns = (traces.arch, traces.epochs, traces.value, traces.seconds, pick + 1)
+    steps = [
+        {"arch": arch, "epochs": epochs, "value": value, "seconds": seconds, "judged_by": step}
+        for arch, epochs, value, seconds, step in zip(*(c.tolist() for c in columns), strict=True)
+    ]
+    return {**traces.head, "seed": int(traces.seed[0]), "found": found, "steps": steps}
+
+
+def print_run(table: Table, traces: Traces) -> None:
+    """Print the steps at which one run found something better, and how good the last one is."""
+    pick, found = _picks(traces, table)
+    metric, names = table.task.metric, table.rows.names
+    better = np.unique(pick)
+    spent = np.cumsum(traces.seconds)
+    print(f"{table.address} {traces.head['method']}, seed {int(traces.seed[0])}")
+    print_table(
+        ("query", "architecture", f"valid {metric.name}", "seconds so far"),
+        [(i + 1, names[table.row(traces.arch[i])], traces.value[i], spent[i]) for i in better],
+    )
+    epochs = int(traces.epochs.sum())
+    print(f"\n{len(pick)} queries, {epochs:,} epochs, {spent[-1]:,.0f} seconds of training")
+    print(
+        f"found {found['name']}: rank {found['rank']:g} of {found['of']:,}, "
+        f"validation regret {found['validation_regret']:.4f}"
+    )

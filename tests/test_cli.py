@@ -1,0 +1,215 @@
+"""The command line: each command in both forms, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nasbench.__main__ import main
+from tests.made_up import write_made_up
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    write_made_up(folder / "tables" / "made_up.h5")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The data folder is ours, and the working directory is nobody's."""
+    monkeypatch.setenv("NASBENCH_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 0
+    out, err = capsys.readouterr()
+    assert not err
+    return out
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    return json.loads(said(capsys, *arguments, "--json"))
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    listed = told(capsys, "list")
+    assert {row["name"]: bool(row["path"]) for row in listed["benchmarks"]} == {
+        "made_up": True,
+        "nasbench201": False,
+        "transnas101": False,
+    }
+    assert "transnas_macro" in listed["spaces"]
+    assert "local_search" in listed["runners"]
+    assert "made_up" in said(capsys, "list")
+
+
+def test_info(capsys: pytest.CaptureFixture[str]) -> None:
+    info = told(capsys, "info", "made_up")
+    assert (info["answers"], info["notes"], info["left_out"]) == (
+        "best",
+        ["made up"],
+        ["the truth"],
+    )
+    table = info["spaces"]["cell"]["jigsaw"]
+    assert (table["space"], table["architectures"]) == ("transnas_cell", 4096)
+    assert (table["metric"], table["goal"], table["epochs"]) == ("top1", "max", 9)
+    assert table["seeds"] == [777, 888, 999]
+    assert "curve/valid/top1" in table["recorded"]
+    text = said(capsys, "info", "made_up")
+    assert "left out: the truth" in text
+
+
+@pytest.mark.parametrize("at", ["best", "final", "4"])
+@pytest.mark.parametrize("split", ["valid", "test"])
+def test_best(at: str, split: str, capsys: pytest.CaptureFixture[str]) -> None:
+    where = "made_up/cell/jigsaw"
+    answer = told(capsys, "best", where, "-k", "3", "--at", at, "--split", split)
+    values = [row["values"][split]["top1"] for row in answer["architectures"]]
+    assert values == sorted(values, reverse=True)
+    assert len(values) == 3
+    assert answer["ranked_by"]["split"] == split
+    assert str(answer["ranked_by"]["at"]) == at
+    first = answer["architectures"][0]["name"]
+    assert first in said(capsys, "best", where, "-k", "3", "--at", at, "--split", split)
+
+
+def test_query(capsys: pytest.CaptureFixture[str]) -> None:
+    where, arch = "made_up/cell/jigsaw", "64-41414-1_02_333"
+    record = told(capsys, "query", where, arch)
+    assert (record["name"], record["arch"]) == (arch, [1, 0, 2, 3, 3, 3])
+    assert record["values"]["valid"]["top1"] == record["value"]
+    assert told(capsys, "query", where, str(record["row"])) == record
+    assert told(capsys, "query", where, arch, "--at", "9")["epochs"] == 9
+    assert f"{record['value']:.4f}".rstrip("0") in said(capsys, "query", where, arch)
+
+
+def test_run(capsys: pytest.CaptureFixture[str]) -> None:
+    run = told(capsys, "run", "made_up/cell/jigsaw/local_search/3", "--queries", "30")
+    assert len(run["steps"]) == 30
+    assert (run["method"], run["seed"], run["budget"]) == ("local_search", 3, {"queries": 30})
+    best = max(run["steps"], key=lambda step: step["value"])
+    assert run["found"]["arch"] == best["arch"]
+    assert run["steps"][-1]["judged_by"] == run["steps"].index(best) + 1
+    options = ["--runner", "local_search", "--seed", "3", "--queries", "30"]
+    assert told(capsys, "run", "made_up/cell/jigsaw", *options) == run
+    assert "rank" in said(capsys, "run", "made_up/cell/jigsaw/local_search/3", "--epochs", "99")
+
+
+def test_a_users_runner(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text((ROOT / "runners" / "random_search.py").read_text())
+    run = told(capsys, "run", "made_up/macro/class_scene", "--runner", "./mine.py")
+    assert run["method"] == "mine.py"
+    assert len(run["steps"]) == 50
+
+
+def test_study_and_report(capsys: pytest.CaptureFixture[str]) -> None:
+    study = ["study", "made_up", "--seeds", "6", "--queries", "15", "--out", "mine"]
+    assert main([*study, "--runners", "random_search,local_search:starts=3"]) == 0
+    out = capsys.readouterr().out
+    assert "3 tables x 2 methods x 6 seeds = 36 runs of 15 queries; 36 to do" in out
+    assert main([*study, "--runners", "random_search,local_search:starts=3"]) == 0
+    assert "; 0 to do" in capsys.readouterr().out
+    report = told(capsys, "report", "mine")
+    assert Path(report["page"]).is_file()
+    assert len(report["rows"]) == 3 * 2
+    assert "local_search:starts=3" in said(capsys, "report", "mine")
+
+
+def test_a_benchmark_by_its_path(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = str(home / "tables" / "made_up.h5")
+    assert (
+        told(capsys, "best", f"{file}/macro/class_scene")["address"] == "made_up/macro/class_scene"
+    )
+    assert told(capsys, "info", file)["benchmark"] == "made_up"
+
+
+def test_help_without_arguments(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys) == said(capsys, "--help")
+
+
+WRONG = {
+    "bes made_up": "No such command 'bes'. Did you mean 'best'?",
+    "best": "Missing argument 'BENCH/SPACE/TASK'",
+    "best made_up/cell/jigsaw --kk 3": "No such option: --kk",
+    "info mad_up": "no benchmark 'mad_up'; did you mean 'made_up'? there are: made_up, nasbench201",
+    "info transnas101": "transnas101 is not imported yet: nasbench import transnas101 PATH",
+    "info ./none.h5": "no file",
+    "best made_up/cel/jigsaw": "no space of made_up 'cel'; did you mean 'cell'?",
+    "best made_up/cell/jigsaws": "no task of made_up/cell 'jigsaws'; did you mean 'jigsaw'?",
+    "best made_up/cell": "no task of made_up/cell ''; there are: class_scene, jigsaw",
+    "best made_up": "no space of made_up ''; there are: cell, macro",
+    "best made_up/cell/jigsaw/x": "expected BENCH/SPACE/TASK and nothing more",
+    "best made_up/cell/jigsaw -k 0": "the 0 best: it must be at least 1",
+    "best made_up/cell/jigsaw -k many": "Invalid value for '-k'",
+    "best made_up/cell/jigsaw --metric mIoU": "jigsaw has no metric 'mIoU'; it has top1, top5",
+    "best made_up/cell/jigsaw --metric loss": "made_up/cell/jigsaw has no best/valid/loss; ",
+    "best made_up/cell/jigsaw --split val": "'val' is no split; there are train, valid, test",
+    "best made_up/cell/jigsaw --split train": "has no best/train/top1; recorded: ",
+    "best made_up/cell/jigsaw --at 10": "has no epoch 10; its epochs are 1 to 9",
+    "best made_up/cell/jigsaw --at last": "'last' is no point of training: best, final",
+    "query made_up/cell/jigsaw 64-41414-1_02_334": "is not in transnas_cell: its 4,096 archi",
+    "query made_up/cell/jigsaw 4096": "no row 4096 in made_up/cell/jigsaw: rows are 0 to 4095",
+    "run made_up/cell/jigsaw": "no runner: made_up/cell/jigsaw/RUNNER/SEED, RUNNER one of local_",
+    "run made_up/cell/jigsaw/local_serch/0": "'local_serch'; did you mean 'local_search'?",
+    "run made_up/cell/jigsaw/local_search/-1": "seed '-1': expected a whole number from 0",
+    "run made_up/cell/jigsaw/local_search/0/9": "expected BENCH/SPACE/TASK/RUNNER/SEED, each said",
+    "run made_up/cell/jigsaw/local_search/0 --seed 1": "each said once",
+    "run made_up/cell/jigsaw/local_search/0 --queries 0": "a budget of 0 queries: it must be more",
+    "run made_up/cell/jigsaw/local_search/0 --seconds nan": "a budget of nan seconds: it must be",
+    "run made_up/cell/jigsaw --runner ./none.py": "none.py; a runner's own file is given by",
+    "run made_up/cell/jigsaw --runner local_search:starts=x": "search:starts=x, seed 0, step 1",
+    "run made_up/cell/jigsaw --seed -3 --runner local_search": "a seed of -3: it must be at least 0",
+    "study made_up --out o --tasks jigsaw,norml": "no task of made_up 'norml'",
+    "study made_up --out o --spaces micro": "no space of made_up 'micro'",
+    "study made_up --out o --seeds 0": "a study of 0 seeds: it must be at least 1",
+    "study made_up --out o --queries 0": "a budget of 0 queries",
+    "study made_up --out o --workers 0": "0 workers: it must be at least 1",
+    "study made_up": "Missing option '--out'",
+    "report none": "none",
+    "import transnas101": "transnas101 needs the path of the CSV export",
+    "import transnas101 none.csv": "no file or folder none.csv; transnas101 is imported",
+    "import transnas": "no benchmark 'transnas'; did you mean 'transnas101'?",
+}
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_wrong_is_said_in_one_line(
+    line: str, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    before = sorted(home.rglob("*"))
+    assert main(line.split()) == 2
+    out, err = capsys.readouterr()
+    assert err.count("\n") == 1
+    assert err.startswith("nasbench: ")
+    assert WRONG[line] in err
+    assert not out
+    assert sorted(home.rglob("*")) == before
+    assert not list(Path().iterdir()), "nothing is left behind"
+
+
+def test_a_runner_that_raises(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text("def search(problem, rng):\n    yield\n")
+    assert main(["study", "made_up", "--runners", "./mine.py", "--out", "o", "--workers", "1"]) == 2
+    assert "mine.py, seed 0, step 1: it yielded None: a search yields a Query" in (
+        capsys.readouterr().err
+    )
+    assert not [path for path in Path("o").rglob("*") if path.is_file()]
+    Path("mine.py").write_text("def serch(problem, rng):\n    yield\n")
+    assert main(["run", "made_up/cell/jigsaw", "--runner", "./mine.py"]) == 2
+    assert "mine.py holds no 'search', which a file of runners/ must" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_error(home: Path) -> None:
+    code = f"{sys.executable} -m nasbench info made_up | head -1"
+    done = subprocess.run(code, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "Traceback" not in done.stderr

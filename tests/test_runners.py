@@ -1,0 +1,354 @@
+"""What every method must do, whoever wrote it: drop a file in runners/ and it is tested."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench.budget import Budget
+from nasbench.errors import BadValue, Diverged, NotRecorded, RunnerFailed
+from nasbench.find import find, names
+from nasbench.loop import Method, run
+from nasbench.search import AskTell, Query, Search, ask, ask_all, drive
+from nasbench.space import Architecture, Grid
+from nasbench.table import Table
+from nasbench.trace import Traces
+from tests.made_up import ERROR, made_up
+
+ROOT = Path(__file__).parents[1]
+RUNNERS = names("runners")
+BUDGET = Budget(queries=60)
+
+
+class Tiny(Grid):
+    """Eight architectures, so that a search can get to know them all."""
+
+    name = "tiny"
+    choices = (2, 2, 2)
+    example = "101"
+
+    def spell(self, arch: Architecture) -> str:
+        return "".join(map(str, arch))
+
+    def read(self, text: str) -> Architecture:
+        if re.fullmatch("[01]{3}", text):
+            return tuple(map(int, text))
+        raise self.outside(text)
+
+
+@pytest.fixture(scope="module", params=["more is better", "less is better"])
+def table(request: pytest.FixtureRequest) -> Table:
+    return made_up(task="class_scene" if request.param == "more is better" else ERROR)
+
+
+@pytest.mark.parametrize("space", names("spaces"))
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_runs_on_every_space(runner: str, space: str) -> None:
+    traces = run(runner, made_up(space), range(2), BUDGET)
+    assert all(tuple(arch) in find("spaces", space) for arch in traces.arch.tolist())
+    assert traces.start[-1] > 0
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_same_seed_same_trace(runner: str, table: Table) -> None:
+    assert run(runner, table, [3], BUDGET) == run(runner, table, [3], BUDGET)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_same_seed_same_trace_in_another_process(runner: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nasbench.loop import run;"
+        "from nasbench.budget import Budget; from tests.made_up import made_up;"
+        "run(sys.argv[1], made_up(), [3], Budget(queries=60)).save(Path(sys.argv[2]))"
+    )
+    there = tmp_path / "there.npz"
+    env = {**os.environ, "PYTHONHASHSEED": "7"}
+    subprocess.run([sys.executable, "-c", code, runner, there], cwd=ROOT, env=env, check=True)
+    assert Traces.load(there) == run(runner, made_up(), [3], BUDGET)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_another_seed_another_trace(runner: str, table: Table) -> None:
+    traces = run(runner, table, range(5), BUDGET)
+    asked = {traces.arch[traces.steps(i)].tobytes() for i in range(5)}
+    assert len(asked) == 5, f"{runner} asks the same with different seeds"
+
+
+def _global_state() -> str:
+    with np.printoptions(threshold=10_000):
+        return f"{random.getstate()} {np.random.get_state()}"  # noqa: NPY002
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_leaves_the_global_generators_alone(runner: str, table: Table) -> None:
+    before = _global_state()
+    run(runner, table, [0], BUDGET)
+    assert _global_state() == before
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+@pytest.mark.parametrize(
+    "budget", [Budget(queries=17), Budget(epochs=200), Budget(seconds=3000), Budget(1000, 99, 5e4)]
+)
+def test_stays_within_budget_and_uses_it(runner: str, budget: Budget, table: Table) -> None:
+    traces = run(runner, table, [0], budget)
+    assert len(traces.value) <= budget.queries
+    assert traces.epochs.sum() <= budget.epochs
+    assert traces.seconds.sum() <= budget.seconds
+    one_more = (1, 9, traces.seconds.max())
+    used = (len(traces.value), traces.epochs.sum(), traces.seconds.sum())
+    limits = (budget.queries, budget.epochs, budget.seconds)
+    assert any(u + 3 * more > limit for u, more, limit in zip(used, one_more, limits, strict=True))
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_resumes_where_it_stopped(runner: str, table: Table) -> None:
+    some = run(runner, table, range(2), Budget(queries=23))
+    assert run(runner, table, range(3), BUDGET, done=some) == run(runner, table, range(3), BUDGET)
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_copes_with_a_space_it_gets_to_know(runner: str) -> None:
+    traces = run(runner, made_up(Tiny()), range(3), Budget(queries=100))
+    assert all(0 < n <= 100 for n in np.diff(traces.start))
+
+
+@pytest.mark.parametrize("runner", RUNNERS)
+def test_says_what_it_is(runner: str) -> None:
+    module = import_module(f"nasbench.runners.{runner}")
+    assert re.search(r"\b(19|20)\d\d\b", module.__doc__ or ""), "name the paper and its year"
+    problem, rng, *params = inspect.signature(module.search).parameters.values()
+    assert (problem.name, rng.name) == ("problem", "rng")
+    for param in params:
+        assert param.kind is param.KEYWORD_ONLY
+        assert param.default is not param.empty
+
+
+@pytest.mark.parametrize("runner", ["regularized_evolution", "local_search"])
+def test_beats_random_search_where_neighbours_are_alike(runner: str, table: Table) -> None:
+    def found(name: str) -> float:
+        traces = run(name, table, range(20), Budget(queries=150))
+        return float(np.mean([traces.score[traces.steps(i)].max() for i in range(20)]))
+
+    assert found(runner) > found("random_search")
+
+
+def _copy(folder: Path) -> Path:
+    for name in ("nasbench", "spaces", "tasks", "runners", "results", "tests"):
+        shutil.copytree(ROOT / name, folder / name, symlinks=True)
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+WRONG = {
+    "ignores_its_seed": "rng = np.random.default_rng(0)",
+    "asks_outside": "space = Outside()",
+    "does_it_right": "pass",
+}
+FILE = '''"""Random search, 2019, made wrong in one line."""
+import numpy as np
+from nasbench.search import Problem, Query, Search, ask
+
+class Outside:
+    def sample(self, rng):
+        return tuple(rng.integers(9, size=6).tolist())
+
+def search(problem: Problem, rng: np.random.Generator) -> Search:
+    """Ask for anything."""
+    space = problem.space
+    {line}
+    while True:
+        yield from ask(Query(space.sample(rng)))
+'''
+
+
+def test_wrong_runners_dropped_into_the_folder_are_found(tmp_path: Path) -> None:
+    copy = _copy(tmp_path)
+    for name, line in WRONG.items():
+        (copy / "runners" / f"{name}.py").write_text(FILE.format(line=line))
+    module = "tests/test_runners.py"
+    command = [sys.executable, "-m", "pytest", module, "-q", "-k", " or ".join(WRONG), "-rA"]
+    command += ["-p", "no:cacheprovider", "-W", "error"]
+    done = subprocess.run(command, cwd=copy, capture_output=True, text=True, check=False)
+    failed = re.findall(rf"^FAILED {module}::(\w+)\[(.*?)\]", done.stdout, re.MULTILINE)
+    passed = re.findall(rf"^PASSED {module}::(\w+)\[(.*?)\]", done.stdout, re.MULTILINE)
+
+    def tests(found: list[tuple[str, str]], runner: str) -> set[str]:
+        return {test for test, case in found if runner in case}
+
+    assert "test_another_seed_another_trace" in tests(failed, "ignores_its_seed"), done.stdout
+    assert "test_runs_on_every_space" in tests(failed, "asks_outside")
+    assert "test_another_seed_another_trace" in tests(passed, "does_it_right")
+    assert not tests(failed, "does_it_right")
+
+
+def test_evolution_keeps_its_population_and_lets_the_oldest_die(table: Table) -> None:
+    traces = run("regularized_evolution", table, [1], BUDGET, population=8, tournament=8)
+    archs, score = list(map(tuple, traces.arch.tolist())), traces.score
+    for step in range(8, len(archs)):
+        living = range(step - 8, step)
+        near = {table.space.index(a) for a in table.space.neighbours(archs[step])}
+        parents = [i for i in living if table.space.index(archs[i]) in near]
+        assert parents, "a child is one change away from one of the eight youngest"
+        assert any(score[i] >= np.median(score[list(living)]) for i in parents)
+
+
+def test_evolution_with_a_tournament_of_one_is_blind(table: Table) -> None:
+    blind = run("regularized_evolution", table, range(20), BUDGET, tournament=1)
+    picky = run("regularized_evolution", table, range(20), BUDGET, tournament=10)
+    assert blind.score.mean() < picky.score.mean()
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_local_search_ends_in_local_optima_and_asks_nothing_twice(
+    first: bool, table: Table
+) -> None:
+    traces = run("local_search", table, range(3), Budget(queries=400), first=first)
+    for i in range(3):
+        part = traces.steps(i)
+        archs = list(map(tuple, traces.arch[part].tolist()))
+        assert len(set(archs)) == len(archs)
+        score = dict(zip(archs, traces.score[part].tolist(), strict=True))
+        known = [a for a in archs if all(near in score for near in table.space.neighbours(a))]
+        tops = [a for a in known if all(score[a] >= score[n] for n in table.space.neighbours(a))]
+        assert tops, "400 queries are enough to stand on a top"
+
+
+def test_local_search_moves_to_the_best_of_all_neighbours(table: Table) -> None:
+    traces = run("local_search", table, [5], BUDGET, first=False, starts=3)
+    archs, score = list(map(tuple, traces.arch.tolist())), traces.score
+    start = int(np.argmax(score[:3]))
+    first = set(archs[3:21])
+    assert first <= set(table.space.neighbours(archs[start]))
+    step = 3 + int(np.argmax(score[3 : 3 + len(table.space.neighbours(archs[start]))]))
+    assert archs[25] in table.space.neighbours(archs[step])
+
+
+def test_a_changed_method_does_not_resume(table: Table) -> None:
+    past = run("regularized_evolution", table, [0], Budget(queries=30))
+    with pytest.raises(Diverged, match=r"population=5, seed 0, step 6: was .* is now"):
+        run("regularized_evolution", table, [0], BUDGET, done=past, population=5)
+
+
+def broken(problem: object, rng: object) -> Search:
+    yield from ask(Query((0,) * 6))
+    raise KeyError("oops")
+
+
+def strange(problem: object, rng: object) -> Search:
+    yield 5  # type: ignore[misc]
+
+
+def empty(problem: object, rng: object) -> Search:
+    yield []
+
+
+def too_long(problem: object, rng: object) -> Search:
+    yield from ask(Query((0,) * 6, epochs=10))
+
+
+def outside(problem: object, rng: object) -> Search:
+    yield from ask(Query((0, 0, 0, 0, 0, 4)))
+
+
+def no_generator(problem: object, rng: object) -> list[int]:
+    return []
+
+
+@pytest.mark.parametrize(
+    ("runner", "why"),
+    [
+        (broken, "broken, seed 4, step 2: KeyError: 'oops'"),
+        (strange, "strange, seed 4, step 1: it yielded 5: a search yields a Query"),
+        (empty, r"it yielded \[\]"),
+        (too_long, "has no epoch 10; its epochs are 1 to 9"),
+        (outside, r"\(0, 0, 0, 0, 0, 4\) is not in transnas_cell: .* look like 64-41414-1_02_333"),
+        (no_generator, r"no_generator returned \[\]: a runner is a generator function"),
+    ],
+)
+def test_a_runner_that_fails_is_named(runner: object, why: str) -> None:
+    with pytest.raises(RunnerFailed, match=why):
+        run(runner, made_up(), [4])  # type: ignore[arg-type]
+
+
+def test_a_batch_is_answered_in_order_and_cut_at_the_budget(table: Table) -> None:
+    asked: list[Architecture] = []
+
+    def batches(problem: object, rng: np.random.Generator) -> Search:
+        while True:
+            archs = [table.space.sample(rng) for _ in range(4)]
+            outcomes = yield from ask_all([Query(arch, epochs=2) for arch in archs])
+            assert [outcome.query.arch for outcome in outcomes] == archs
+            asked.extend(archs)
+
+    traces = run(batches, table, [0], Budget(queries=10))
+    assert list(map(tuple, traces.arch.tolist()))[:8] == asked
+    assert (len(traces.value), set(traces.epochs.tolist())) == (10, {2})
+
+
+def test_generator_and_ask_tell_are_one_thing(table: Table) -> None:
+    def twice(problem: object, rng: np.random.Generator) -> Search:
+        inner = find("runners", "regularized_evolution")(problem, rng)
+        return drive(AskTell(inner))
+
+    once = run("regularized_evolution", table, [2], BUDGET)
+    assert np.array_equal(run(twice, table, [2], BUDGET).arch, once.arch)
+
+
+def test_a_runner_lives_in_a_users_file(tmp_path: Path, table: Table) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text((ROOT / "runners" / "random_search.py").read_text())
+    mine_traces = run(str(mine), table, [0], BUDGET)
+    assert mine_traces.head["method"] == "mine.py"
+    assert (mine_traces.arch == run("random_search", table, [0], BUDGET).arch).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "params"),
+    [
+        ("random_search", {}),
+        ("regularized_evolution:population=50:tournament=10", {"population": 50, "tournament": 10}),
+        ("local_search:first=False", {"first": False}),
+    ],
+)
+def test_a_method_reads_as_it_is_written(text: str, params: dict[str, object]) -> None:
+    method = Method.parse(text)
+    assert (str(method), method.params) == (text, params)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("random_search:population=5", "random_search takes no 'population'; it takes nothing"),
+        ("local_search:stars=5", "local_search takes no 'stars'; it takes starts, first"),
+        ("local_search:starts", "parameters are written name=value"),
+    ],
+)
+def test_a_wrong_parameter_is_answered(text: str, why: str) -> None:
+    with pytest.raises(BadValue, match=why):
+        Method.parse(text)
+
+
+def test_no_search_without_validation_results() -> None:
+    table = made_up()
+    test = {point: column for point, column in table.columns.items() if point.split == "test"}
+    with pytest.raises(NotRecorded, match="has no best/valid/top1"):
+        run("random_search", replace(table, columns=test))
+
+
+def test_no_budget_in_seconds_without_seconds() -> None:
+    table = replace(made_up(), seconds=None)
+    with pytest.raises(NotRecorded, match="has no seconds: budget in queries or epochs"):
+        run("random_search", table, budget=Budget(seconds=5))
+    assert np.isnan(run("random_search", table, budget=Budget(epochs=90)).seconds).all()

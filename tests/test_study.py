@@ -1,0 +1,216 @@
+"""A study: the same files whoever runs it, resumed where it stopped, never mixed with another."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nasbench.budget import Budget
+from nasbench.errors import BadFile, BadValue, RunnerFailed
+from nasbench.loop import Method, run
+from nasbench.search import Problem, Query, Search, ask
+from nasbench.store import Benchmark
+from nasbench.study import Unit, study, units
+from nasbench.trace import Traces
+from tests.made_up import write_made_up
+
+METHODS = [Method.parse(m) for m in ("random_search", "regularized_evolution:population=5")]
+BUDGET = Budget(queries=20)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    return Benchmark(write_made_up(tmp_path_factory.mktemp("bench") / "made_up.h5"))
+
+
+def digests(out: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(out)): sha256(path.read_bytes()).hexdigest()
+        for path in sorted(out.rglob("*.*"))
+        if path.is_file()
+    }
+
+
+def do(bench: Benchmark, out: Path, executor: Executor | None = None, seeds: int = 130) -> int:
+    todo = units(bench, out, METHODS, seeds, BUDGET)
+    return len(list(study(todo, executor)))
+
+
+def test_bytes_do_not_depend_on_who_runs_it(bench: Benchmark, tmp_path: Path) -> None:
+    assert do(bench, tmp_path / "here") == 3 * 2 * 2
+    with ProcessPoolExecutor(2) as pool:
+        do(bench, tmp_path / "processes", pool)
+    with ThreadPoolExecutor(3) as threads:
+        do(bench, tmp_path / "threads", threads)
+    here = digests(tmp_path / "here")
+    assert here == digests(tmp_path / "processes") == digests(tmp_path / "threads")
+    assert "traces/cell/jigsaw/regularized_evolution,population=5/seeds_000100.npz" in here
+
+
+def test_what_is_finished_is_not_done_again(bench: Benchmark, tmp_path: Path) -> None:
+    todo = units(bench, tmp_path, METHODS, 130, BUDGET)
+    for unit in todo[:5]:
+        unit.run()
+    before = {unit.file: unit.file.stat().st_mtime_ns for unit in todo[:5]}
+    assert units(bench, tmp_path, METHODS, 130, BUDGET) == todo[5:]
+    do(bench, tmp_path)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+@pytest.mark.parametrize("more", ["seeds", "budget", "both"])
+def test_more_seeds_or_a_larger_budget_continue_it(
+    more: str, bench: Benchmark, tmp_path: Path
+) -> None:
+    seeds = 130 if more == "budget" else 150
+    budget = BUDGET if more == "seeds" else Budget(queries=30)
+    do(bench, tmp_path / "grown")
+    list(study(units(bench, tmp_path / "grown", METHODS, seeds, budget)))
+    list(study(units(bench, tmp_path / "at once", METHODS, seeds, budget)))
+    assert digests(tmp_path / "grown") == digests(tmp_path / "at once")
+
+
+def test_fewer_seeds_lose_nothing(bench: Benchmark, tmp_path: Path) -> None:
+    do(bench, tmp_path, seeds=30)
+    larger = Budget(queries=25)
+    list(study(units(bench, tmp_path, METHODS, 10, larger)))
+    assert all(len(Traces.load(path)) == 30 for path in tmp_path.rglob("*.npz"))
+
+
+def test_a_changed_runner_is_not_continued(bench: Benchmark, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.py"
+    code = (
+        "from nasbench.search import Query, ask\n"
+        "def search(problem, rng):\n"
+        "    while True:\n"
+        "        yield from ask(Query(problem.space.sample(rng)))\n"
+    )
+    mine.write_text(code)
+    list(study(units(bench, tmp_path, [Method(str(mine))], 3, BUDGET)))
+    mine.write_text(code.replace("sample(rng)", "at(7)"))
+    again = (
+        "import sys; from nasbench.__main__ import main; sys.exit(main(['study', sys.argv[1],"
+        "'--runners', sys.argv[2], '--seeds', '3', '--queries', '40', '--out', sys.argv[3]]))"
+    )
+    command = [sys.executable, "-c", again, str(bench.path), str(mine), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "mine.py, seed 0, step 1: was" in done.stderr
+
+
+def test_the_budget_can_only_grow(bench: Benchmark, tmp_path: Path) -> None:
+    do(bench, tmp_path, seeds=2)
+    for budget in (Budget(queries=10), Budget(epochs=1000)):
+        with pytest.raises(
+            BadValue, match=r"has runs of 20 queries, asked were 1.*: a budget can only grow"
+        ):
+            units(bench, tmp_path, METHODS, 2, budget)
+
+
+def test_another_benchmark_needs_another_folder(bench: Benchmark, tmp_path: Path) -> None:
+    do(bench, tmp_path, seeds=2)
+    file = next(tmp_path.rglob("*.npz"))
+    traces = Traces.load(file)
+    head = {**traces.head, "content_sha256": "other"}
+    columns = (traces.seed, traces.start, traces.arch, traces.epochs, traces.value, traces.seconds)
+    Traces(head, *columns).save(file)
+    with pytest.raises(BadValue, match="another benchmark or version of it: use another --out"):
+        units(bench, tmp_path, METHODS, 2, BUDGET)
+
+
+def failing(problem: Problem, rng: np.random.Generator) -> Search:
+    yield from ask(Query(problem.space.sample(rng)))
+    raise ValueError("no more ideas")
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_failure_keeps_what_was_finished(
+    parallel: bool, bench: Benchmark, tmp_path: Path
+) -> None:
+    methods = [METHODS[0], Method(failing)]
+    todo = units(bench, tmp_path, methods, 5, BUDGET)
+    why = "failing, seed 0, step 2: ValueError: no more ideas"
+    with ProcessPoolExecutor(2) as pool, pytest.raises(RunnerFailed, match=why):
+        list(study(todo, pool if parallel else None))
+    files = [path.name for path in tmp_path.rglob("*") if path.is_file()]
+    assert set(files) <= {"seeds_000000.npz"}
+    assert all(Traces.load(path) for path in tmp_path.rglob("*.npz"))
+    assert not (tmp_path / "traces/cell/jigsaw/failing").exists()
+
+
+def test_a_function_goes_to_other_processes(bench: Benchmark, tmp_path: Path) -> None:
+    steps = 3
+
+    def closure(problem: Problem, rng: np.random.Generator) -> Search:
+        for _ in range(steps):
+            yield from ask(Query(problem.space.sample(rng)))
+
+    with ProcessPoolExecutor(1) as pool:
+        list(study(units(bench, tmp_path, [Method(closure)], 2, BUDGET), pool))
+    traces = [Traces.load(path) for path in tmp_path.rglob("*.npz")]
+    assert [np.diff(t.start).tolist() for t in traces] == [[3, 3]] * 3
+
+
+def test_what_cannot_be_sent_says_so(bench: Benchmark, tmp_path: Path) -> None:
+    import threading
+
+    lock = threading.Lock()
+
+    def closure(problem: Problem, rng: np.random.Generator) -> Search:
+        with lock:
+            yield from ask(Query(problem.space.sample(rng)))
+
+    todo = units(bench, tmp_path, [Method(closure)], 2, BUDGET)
+    with ProcessPoolExecutor(1) as pool, pytest.raises(BadValue, match="put it into a file"):
+        list(study(todo, pool))
+
+
+def test_a_dead_worker_is_one_line(bench: Benchmark, tmp_path: Path) -> None:
+    def deadly(problem: Problem, rng: np.random.Generator) -> Search:
+        import os
+
+        os._exit(9)
+        yield from ask(Query((0,)))
+
+    todo = units(bench, tmp_path, [Method(deadly)], 2, BUDGET)
+    with ProcessPoolExecutor(2) as pool, pytest.raises(RunnerFailed, match="a worker process died"):
+        list(study(todo, pool))
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty"])
+def test_a_damaged_trace_is_named(damage: str, bench: Benchmark, tmp_path: Path) -> None:
+    do(bench, tmp_path, seeds=2)
+    file = sorted(tmp_path.rglob("*.npz"))[0]
+    data = file.read_bytes()
+    file.write_bytes({"cut": data[: len(data) // 2], "text": b"hello", "empty": b""}[damage])
+    with pytest.raises(BadFile, match=r"seeds_000000\.npz is no file of traces"):
+        units(bench, tmp_path, METHODS, 2, BUDGET)
+
+
+def test_traces_read_back_as_they_were_written(bench: Benchmark, tmp_path: Path) -> None:
+    traces = run("local_search", bench["cell", "jigsaw"], range(3), Budget(epochs=300, seconds=9e3))
+    traces.save(tmp_path / "traces.npz")
+    again = Traces.load(tmp_path / "traces.npz")
+    assert again == traces
+    again.save(tmp_path / "again.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "traces.npz").read_bytes()
+    assert traces != run("local_search", bench["cell", "jigsaw"], range(3), BUDGET)
+    frame = traces.frame()
+    assert len(frame) == traces.start[-1]
+    assert frame.groupby("seed")["step"].max().tolist() == np.diff(traces.start).tolist()
+
+
+def test_a_study_needs_a_seed(bench: Benchmark, tmp_path: Path) -> None:
+    with pytest.raises(BadValue, match="a study of 0 seeds"):
+        units(bench, tmp_path, METHODS, 0, BUDGET)
+
+
+def test_units_are_independent_of_where_they_are(bench: Benchmark, tmp_path: Path) -> None:
+    unit = units(bench, tmp_path, METHODS, 1, BUDGET)[0]
+    assert isinstance(unit, Unit)
+    assert bench.path.is_absolute()
