@@ -27,6 +27,7 @@ from nasbench.find import find, names, unknown
 from nasbench.loop import Method, run_method
 from nasbench.show import (
     described,
+    epoch_chosen_by,
     print_json,
     print_notes,
     print_records,
@@ -140,13 +141,13 @@ def best(
     ranked = table.metric(metric)
     by: dict[str, Any] = {"split": split, "metric": ranked.name, "goal": ranked.goal}
     by |= {"at": table.answers if point is None else point}
-    by |= {"epoch_chosen_by": table.column(split, metric, point).epoch_chosen_by}
     if json:
+        chosen = epoch_chosen_by(table, records[0])
         found = [asdict(record) for record in records]
-        return print_json({"address": table.address, "ranked_by": by, "architectures": found})
-    chosen = f" (chosen by: {by['epoch_chosen_by']})" if by["epoch_chosen_by"] else ""
-    print(f"{table.address}: {by['goal']} {split} {ranked.name}, {when(by['at'])}{chosen}")
-    print_records(records)
+        told = {"address": table.address, "ranked_by": by, "epoch_chosen_by": chosen}
+        return print_json({**told, "architectures": found})
+    print(f"{table.address}: {by['goal']} {split} {ranked.name}, {when(by['at'])}")
+    print_records(table, records)
 
 
 @app.command()
@@ -161,9 +162,10 @@ def query(
     is_row = arch.isdecimal() and arch not in table.rows.by_key
     record = table.query(int(arch) if is_row else arch, _point(at))
     if json:
-        return print_json({"address": table.address, **asdict(record)})
+        chosen = epoch_chosen_by(table, record)
+        return print_json({"address": table.address, **asdict(record), "epoch_chosen_by": chosen})
     print(f"{table.address}, {when(record.at)}")
-    print_records([record])
+    print_records(table, [record])
 
 
 @app.command()

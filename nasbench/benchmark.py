@@ -9,7 +9,7 @@ from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 
-from nasbench.errors import BadFile, BadValue
+from nasbench.errors import BadFile, BadValue, OutsideSpace
 from nasbench.find import find, names, unknown
 from nasbench.store import Benchmark, write
 from nasbench.table import Table
@@ -86,11 +86,7 @@ def locate(address: str) -> tuple[Benchmark, str, str, list[str]]:
     file, h5, rest = address.partition(".h5/")
     name, _, parts = (file + ".h5", "/", rest) if h5 else address.partition("/")
     bench = open_benchmark(name)
-    space, following = bench.split([part for part in parts.split("/") if part])
-    tasks = list(bench.spaces[space])
-    if not following or following[0] not in tasks:
-        raise unknown(f"task of {bench.name}/{space}", following[0] if following else "", tasks)
-    return bench, space, following[0], following[1:]
+    return bench, *bench.split([part for part in parts.split("/") if part])
 
 
 def open_table(address: str) -> Table:
@@ -109,7 +105,10 @@ def import_benchmark(name: str, path: str | Path | None = None) -> Benchmark:
     declared = find("benchmarks", name)
     if path is not None and not Path(path).exists():
         raise BadFile(f"no file or folder {path}; {name} is imported from {declared.wants}")
-    published = declared.read(None if path is None else Path(path))
+    try:
+        published = declared.read(None if path is None else Path(path))
+    except OutsideSpace as error:
+        raise BadFile(f"{path or name} is not {declared.wants}: {error}") from error
     for address, table in published.tables:
         verify(address, table)
     header = {
@@ -132,6 +131,8 @@ def import_benchmark(name: str, path: str | Path | None = None) -> Benchmark:
 def verify(space_name: str, table: Table) -> None:
     """Check what must hold of any table: shapes, unique members, values within their bounds."""
     rows, where = table.rows, f"{table.address} ({space_name})"
+    if table.seconds is not None and (table.seconds < 0).any():
+        raise BadFile(f"{where}: a training took less than 0 seconds")
     if len(set(rows.archs)) != len(rows):
         raise BadFile(f"{where}: {len(rows) - len(set(rows.archs))} architectures occur twice")
     for point, column in table.columns.items():
@@ -148,7 +149,10 @@ def verify(space_name: str, table: Table) -> None:
 def complete(rows: Sequence[str], expected: int, what: str) -> None:
     """Check that a source holds as many different architectures as its space has."""
     if len(rows) != expected or len(set(rows)) != expected:
-        raise BadFile(f"{what}: expected {expected:,} architectures, found {len(set(rows)):,}")
+        raise BadFile(
+            f"{what}: expected {expected:,} architectures, each once; found {len(set(rows)):,} in "
+            f"{len(rows):,} rows"
+        )
 
 
 def digest(*parts: bytes) -> str:

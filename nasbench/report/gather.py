@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from nasbench.benchmark import open_benchmark
+from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue
 from nasbench.store import Benchmark
 from nasbench.table import Table
@@ -25,7 +26,7 @@ class Study:
     """Runs on tables of one benchmark, by the head's name of the method, all with one budget."""
 
     bench: Benchmark
-    budget: Mapping[str, float]
+    budget: Budget
     tables: Mapping[Address, Table]
     runs: Mapping[Address, Mapping[str, Traces]]
 
@@ -57,9 +58,15 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     Raises `BadValue` for traces that don't belong together, or not to this benchmark; without one,
     the benchmark of the name that they say is opened.
     """
-    name, version, answers, budget = (
-        _agreed(blocks, key) for key in ("benchmark", "content_sha256", "answers", "budget")
+    name, version, answers = (
+        _agreed(blocks, key) for key in ("benchmark", "content_sha256", "answers")
     )
+    budget, *more = dict.fromkeys(Budget(**block.head["budget"]) for block in blocks)
+    if more:
+        raise BadValue(
+            f"these are runs of {budget} and of {' and of '.join(map(str, more))}: run the study "
+            "with the largest budget, it goes on from where it is"
+        )
     bench = bench or open_benchmark(name)
     header = bench.header
     if (name, version) != (bench.name, header["content_sha256"]):
@@ -81,37 +88,35 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     for space, task in bench:
         if methods := grouped.get((space, task), {}):
             schedule = _agreed([block for some in methods.values() for block in some], "schedule")
-            tables[space, task] = bench[space, task, schedule]
-            runs[space, task] = {method: _joined(some) for method, some in methods.items()}
+            table = tables[space, task] = bench[space, task, schedule]
+            runs[space, task] = {method: _joined(some, table) for method, some in methods.items()}
     return Study(bench, budget, tables, runs)
 
 
 def _agreed(blocks: Iterable[Traces], key: str) -> Any:
     """Return what all heads say."""
-    told: list[Any] = []
-    for block in blocks:
-        if block.head[key] not in told:
-            told.append(block.head[key])
+    told = list(dict.fromkeys(block.head[key] for block in blocks))
     if len(told) != 1:
-        raise BadValue(
-            f"a report needs traces of one {key}, here are {len(told)}: "
-            f"{'; '.join(map(str, told)) or 'no traces'}"
-            + (" (the same study with the largest one goes on from there)" * (key == "budget"))
-        )
+        raise BadValue(f"a report takes traces of one {key}, here are {told or 'none'}")
     return told[0]
 
 
-def _joined(blocks: list[Traces]) -> Traces:
+def _joined(blocks: list[Traces], table: Table) -> Traces:
     """Make one of blocks of seeds, in the order of the seeds."""
     blocks = sorted(blocks, key=lambda block: block.seed.tolist())
-    first, width = blocks[0], max(block.arch.shape[1] for block in blocks)
+    head, width = blocks[0].head, table.rows.arch.shape[1]
+    metric = table.task.metric
+    if (_agreed(blocks, "metric"), _agreed(blocks, "sign")) != (metric.name, metric.sign):
+        raise BadValue(
+            f"the traces on {table.address} are not of {metric.name} ({metric.goal}), which now is "
+            "the task's main metric: run the study again"
+        )
     seed = np.concatenate([block.seed for block in blocks])
     if len(np.unique(seed)) < len(seed):
-        where = f"{first.head['method']} on {first.head['space']}/{first.head['task']}"
-        raise BadValue(f"{where}: a seed occurs twice")
+        raise BadValue(f"{head['method']} on {table.address}: a seed occurs twice")
     steps = np.concatenate([np.diff(block.start) for block in blocks])
     return Traces(
-        first.head,
+        head,
         seed,
         np.cumsum([0, *steps], dtype=np.int64),
         np.concatenate([block.arch.reshape(-1, width) for block in blocks]),

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import pairwise
 from typing import TypeAlias
+
+from nasbench.report.figures import DPI
 
 
 @dataclass(frozen=True)
@@ -48,10 +51,11 @@ class Grid:
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: the name of its file, the file itself, and what is to be seen."""
+    """A figure: the name of its file, the file itself, what it is, and what is to be seen."""
 
     file: str
     png: bytes
+    name: str
     caption: str
 
 
@@ -60,7 +64,7 @@ Block: TypeAlias = Heading | Text | Points | Grid | Picture
 STYLE = """
 :root { color-scheme: light; --ink: #1c2430; --faint: #5b6675; --line: #d8dee6; }
 * { box-sizing: border-box; }
-body { margin: 2.5rem auto 4rem; max-width: 62rem; padding: 0 1.25rem; background: #fff;
+body { margin: 2.5rem auto 4rem; max-width: 66rem; padding: 0 1.25rem; background: #fff;
   color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .75rem; }
 h2 { font-size: 1.25rem; margin: 2.75rem 0 .75rem; padding-bottom: .3rem;
@@ -74,21 +78,23 @@ img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 img + figcaption { margin: .5rem 0 0; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums;
   border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
-th, td { padding: .22rem .7rem; text-align: right; vertical-align: top; white-space: nowrap; }
+th, td { padding: .22rem .6rem; text-align: right; vertical-align: top; white-space: nowrap; }
 th { font-weight: 600; vertical-align: bottom; white-space: normal; }
 thead th { border-bottom: 1px solid var(--ink); }
 tr.first > * { border-top: 1px solid var(--line); }
 tbody tr:first-child > * { border-top: 0; }
 .word { text-align: left; }
-td.word { white-space: normal; overflow-wrap: anywhere; }
-tbody td.word:first-child { font-weight: 600; overflow-wrap: normal; }
-@page { margin: 15mm; }
+.first td:first-child { font-weight: 600; }
+td.word:not([rowspan]) { min-width: 10.5em; white-space: normal; overflow-wrap: anywhere; }
+@page { margin: 14mm; }
 @media print {
-  body { margin: 0; max-width: none; padding: 0; font-size: 10pt; }
-  figure { overflow: visible; }
+  body { margin: 0; max-width: none; padding: 0; font-size: 9pt; }
+  figure { margin: 1rem 0; overflow: visible; }
+  figcaption, table { font-size: 7.5pt; }
+  th, td { padding: .15rem .35rem; }
+  img { max-height: 85mm; width: auto; }
   h2, figcaption { break-after: avoid; }
-  tr, img, .warning { break-inside: avoid; }
-  img + figcaption { break-before: avoid; }
+  .picture, figcaption, tr, .warning { break-inside: avoid; }
 }
 """
 
@@ -126,36 +132,35 @@ def _html(block: Block) -> str:
             return f"<p{' class=warning' * warning}>{escape(text)}</p>"
         case Points(items):
             return "<ul>\n" + "\n".join(f"<li>{escape(item)}</li>" for item in items) + "\n</ul>"
-        case Picture(_, png, caption):
-            data, told = b64encode(png).decode(), escape(caption)
+        case Picture(_, png, name, caption):
+            width = int.from_bytes(png[16:20]) * 96 // DPI
+            source = f"data:image/png;base64,{b64encode(png).decode()}"
             return (
-                f'<figure><img src="data:image/png;base64,{data}" alt="{told}">'
-                f"<figcaption>{told}</figcaption></figure>"
+                f'<figure class=picture><img alt="{escape(name)}" width="{width}" src="{source}">'
+                f"<figcaption>{escape(caption)}</figcaption></figure>"
             )
         case Grid(head, rows, caption):
             told = f"<figcaption>{escape(caption)}</figcaption>\n" if caption else ""
-            lines = [_html_row(block, "th", head)] if any(head) else []
-            lines = [f"<thead>{line}</thead>" for line in lines]
-            body = "\n".join(_html_row(block, "td", row) for row in rows)
-            return (
-                "\n".join(
-                    [
-                        "<figure>" + told + "<table>",
-                        *lines,
-                        f"<tbody>\n{body}\n</tbody>",
-                        "</table>",
-                    ]
-                )
-                + "</figure>"
-            )
+            top = f"<thead>{_html_row(block, 'th', head)}</thead>\n" if any(head) else ""
+            body = "\n".join(_html_row(block, "td", row, span) for row, span in _spans(rows))
+            return f"<figure>{told}<table>\n{top}<tbody>\n{body}\n</tbody>\n</table></figure>"
 
 
-def _html_row(grid: Grid, tag: str, cells: Sequence[str]) -> str:
-    row = "".join(
-        f"<{tag}{' class=word' * (i < grid.texts)}>{escape(cell).replace(chr(10), '<br>')}</{tag}>"
+def _spans(rows: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str], int]]:
+    """Yield each row, and over how many its first cell reaches; 0 where the one above covers it."""
+    firsts = [i for i, row in enumerate(rows) if row[0]]
+    reach = {i: end - i for i, end in pairwise([*firsts, len(rows)])}
+    yield from ((row, reach.get(i, 0)) for i, row in enumerate(rows))
+
+
+def _html_row(grid: Grid, tag: str, cells: Sequence[str], span: int = 1) -> str:
+    drawn = [
+        f"<{tag}{' class=word' * (i < grid.texts)}{f' rowspan={span}' * (i == 0)}>"
+        f"{escape(cell).replace(chr(10), '<br>')}</{tag}>"
         for i, cell in enumerate(cells)
-    )
-    return f"<tr{' class=first' * bool(cells[0])}>{row}</tr>"
+        if i or span
+    ]
+    return f"<tr{' class=first' * bool(span)}>{''.join(drawn)}</tr>"
 
 
 def _markdown(block: Block) -> str:
@@ -166,8 +171,8 @@ def _markdown(block: Block) -> str:
             return "> " * warning + _plain(text)
         case Points(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
-        case Picture(file, _, caption):
-            return f"![{_plain(caption)}]({file})\n\n{_plain(caption)}"
+        case Picture(file, _, name, caption):
+            return f"![{_plain(name)}]({file})\n\n{_plain(caption)}"
         case Grid(head, rows, caption, texts):
             rule = [":--" if i < texts else "--:" for i in range(len(head))]
             lines = [list(map(_cell, head)), rule, *(map(_cell, row) for row in rows)]

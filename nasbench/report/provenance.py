@@ -25,7 +25,7 @@ def provenance(study: Study, numbers: pd.DataFrame) -> Iterator[Block]:
     yield Text(
         f"{count(len(study.methods), 'method')} searched {count(len(study.tables), 'table')} of "
         f"{study.bench.name}: {listed(tables)}. In {count(sum(map(len, traces)), 'run')} with a "
-        f"budget of {_budget(study)} each, {count(trainings, 'training')} were asked for and "
+        f"budget of {study.budget} each, {count(trainings, 'training')} were asked for and "
         "looked up. A search sees validation results only."
     )
     yield Grid(("", ""), list(_facts(study, numbers)), texts=2)
@@ -44,22 +44,18 @@ def _facts(study: Study, numbers: pd.DataFrame) -> Iterator[tuple[str, str]]:
         yield key.replace("_", " "), str(header.get(key) or "not told")
     yield "tables sha256", header["content_sha256"]
     seeds = max(len(table.seed) for table in tables)
-    over = f"mean over {seeds} recorded trainings" if seeds > 1 else "of the one recorded training"
+    over = f"mean over up to {seeds} recorded trainings" if seeds > 1 else "one recorded training"
     yield "a lookup answers", f"{ANSWERS[header['answers']]}, {over}"
     yield "schedule", "\n".join(sorted({_schedule(study, table.schedule) for table in tables}))
     data_sets = {(table.task.name, table.column().data_set or table.task.name) for table in tables}
     if other := [f"{task} on {data_set}" for task, data_set in data_sets if task != data_set]:
-        yield "measured", "\n".join(sorted(other))
-    yield "budget of a run", _budget(study)
+        yield "data sets", "\n".join(sorted(other))
+    yield "budget of a run", str(study.budget)
     yield "methods", "\n".join(_methods(study, numbers))
-    yield "nasbench", nasbench.__version__
+    yield "nasbench version", nasbench.__version__
     for key in ("notes", "left_out"):
         if header.get(key):
-            yield key.replace("_", " "), "\n".join(header[key])
-
-
-def _budget(study: Study) -> str:
-    return " and ".join(f"{limit:,.12g} {price}" for price, limit in study.budget.items())
+            yield key.replace("_", " "), "\n".join(f"• {text}" for text in header[key])
 
 
 def _schedule(study: Study, schedule: str) -> str:

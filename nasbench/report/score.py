@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench.budget import Budget
 from nasbench.errors import NotRecorded
 from nasbench.metrics.ranking import kendall_matrix, ranks
 from nasbench.metrics.regret import anytime, area, incumbent, normalised_regret, regret
@@ -49,13 +50,13 @@ class Axis(NamedTuple):
     grid: Floats
 
 
-def axis(budget: Mapping[str, float]) -> Axis:
+def axis(budget: Budget) -> Axis:
     """Choose epochs or seconds where the budget limits them, else queries.
 
     Of queries, every one up to 1,000; else 200 points, the last of them the budget.
     """
-    price = next(name for name in ("epochs", "seconds", "queries") if name in budget)
-    limit = budget[price]
+    price = next(name for name in ("epochs", "seconds", "queries") if name in budget.limits)
+    limit = budget.limits[price]
     if price == "queries":
         return Axis(price, np.linspace(1, int(limit), min(int(limit), 1000)))
     return Axis(price, np.linspace(limit / 200, limit, 200))
@@ -104,10 +105,10 @@ def held_out(table: Table) -> tuple[str, Floats]:
 def frame(study: Study, judged: Results) -> pd.DataFrame:
     """Return a row for every method on every table, in the source's units.
 
-    `value`: main validation metric of what was found, mean and standard deviation over runs;
-    `rank`: its mean rank in the table; `regret`: mean validation regret, with its interval
-    `low` to `high`; `normalised`: the same as a share of the median architecture's; `area`: mean
-    regret over the budget. A method without runs on a table has a row with 0 runs and NaN.
+    Of what was found, over `runs`: the mean main validation metric `value`, and its `std`; the mean
+    `rank` in the table; the mean validation `regret` with its 95 % interval, `low` to `high`; the
+    same `normalised`; `area`, the mean regret over the budget; and `test_regret`, which has to be
+    called what `test` says. A method without runs on a table has a row of 0 runs and NaN.
     """
     import pandas as pd
 

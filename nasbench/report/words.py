@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, isfinite, log10
+from math import ceil, isfinite, log10
 
 import numpy as np
 
@@ -13,9 +13,9 @@ NONE = "-"
 """Stands where there is no number."""
 
 
-def shown(name: str) -> str:
-    """Write a name or a method for people: `a_b:c=1` as "a b (c=1)"."""
-    name, *parameters = name.split(":")
+def shown(method: str) -> str:
+    """Write a method for people: `a_b:c=1` as "a b (c=1)"."""
+    name, *parameters = method.split(":")
     name = name if name.endswith(".py") else name.replace("_", " ")
     return f"{name} ({', '.join(parameters)})" if parameters else name
 
@@ -30,10 +30,10 @@ def count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'s' * (number != 1)}"
 
 
-def measured(table: Table) -> str:
-    """Name the main metric of a table, and its unit where it has one."""
+def measured(table: Table, what: str = "") -> str:
+    """Name the main metric of a table, `what` of it, and its unit where it has one."""
     metric = table.task.metric
-    return f"{metric.name} [{metric.unit}]" if metric.unit else metric.name
+    return f"{metric.name}{what}{f' [{metric.unit}]' * bool(metric.unit)}"
 
 
 def number(value: float, decimals: int) -> str:
@@ -42,7 +42,7 @@ def number(value: float, decimals: int) -> str:
 
 
 def decimals(table: Table) -> int:
-    """Tell three digits of the distance from the median architecture to the best one."""
+    """Choose so many that a 250th of the way from the median architecture to the best one shows."""
     scores = table.scores()
-    spread = np.fmax.reduce(scores) - np.nanmedian(scores)
-    return min(8, max(0, 2 - floor(log10(spread)))) if isfinite(spread) and spread > 0 else 4
+    way = np.fmax.reduce(scores) - np.nanmedian(scores)
+    return min(9, max(0, ceil(log10(250 / way)))) if isfinite(way) and way > 0 else 4

@@ -1,0 +1,82 @@
+"""What the README and the guide say is so: their examples run on the real table, where it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nasbench.__main__ import main
+from nasbench.benchmark import import_benchmark
+
+ROOT = Path(__file__).parents[1]
+GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+JSON = dict(re.findall(r"`nasbench ([^`]*--json)`\n\n```json\n(.*?)```", GUIDE, re.DOTALL))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _real(
+    shared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    home = tmp_path_factory.getbasetemp() / "docs"
+    monkeypatch.setenv("NASBENCH_HOME", str(home))
+    monkeypatch.chdir(tmp_path)
+    if not home.exists():
+        import_benchmark("transnas101", shared / "data/transnas101/transnas101_best.csv.gz")
+
+
+@pytest.mark.parametrize("code", blocks(GUIDE, "python"))
+def test_python_in_the_guide(code: str) -> None:
+    exec(code, {})
+
+
+def test_python_in_the_readme() -> None:
+    look, method = blocks(README, "python")
+    exec(look, {})
+    Path("mine.py").write_text(method)
+    assert main(["run", "transnas101/cell/jigsaw", "--runner", "./mine.py"]) == 0
+
+
+def test_shell_in_the_guide_and_the_readme(shared: Path) -> None:
+    mine = blocks(README, "python")[1]
+    Path("mine.py").write_text(mine)
+    csv = shared / "data/transnas101/transnas101_best.csv.gz"
+    Path(csv.name).symlink_to(csv)
+    lines = [line for text in (README, GUIDE) for line in "".join(blocks(text, "sh")).splitlines()]
+    commands = [line.split("#")[0].split()[1:] for line in lines if line.startswith("nasbench ")]
+    assert len(commands) > 10
+    for command in commands:
+        small = [*command, "--seeds", "3"] if command[0] == "study" else command
+        assert main(small) == 0, command
+
+
+@pytest.mark.parametrize("command", JSON)
+def test_json_has_the_documented_keys(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(command.split()) == 0
+    _alike(json.loads(JSON[command]), json.loads(capsys.readouterr().out), command)
+
+
+def _alike(documented: Any, printed: Any, where: str) -> None:
+    if isinstance(documented, dict) and where.endswith((".values", ".epoch_chosen_by", ".spaces")):
+        assert documented.keys() <= printed.keys(), where
+    elif isinstance(documented, dict) and not where.endswith((".cell", ".valid", ".test")):
+        assert documented.keys() == printed.keys(), where
+    if isinstance(documented, dict):
+        for key in documented:
+            _alike(documented[key], printed[key], f"{where}.{key}")
+    elif isinstance(documented, list):
+        for item in printed if documented else []:
+            _alike(documented[0], item, where)
+    elif documented is not None and printed is not None:
+        assert type(documented) is type(printed), where
