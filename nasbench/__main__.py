@@ -32,6 +32,7 @@ from nasbench.show import (
     print_notes,
     print_records,
     print_run,
+    print_study,
     print_table,
     run_as_json,
     when,
@@ -142,7 +143,7 @@ def best(
     by: dict[str, Any] = {"split": split, "metric": ranked.name, "goal": ranked.goal}
     by |= {"at": table.answers if point is None else point}
     if json:
-        chosen = epoch_chosen_by(table, records[0])
+        chosen = epoch_chosen_by(table, records[0]) if records else {}
         found = [asdict(record) for record in records]
         told = {"address": table.address, "ranked_by": by, "epoch_chosen_by": chosen}
         return print_json({**told, "architectures": found})
@@ -244,7 +245,8 @@ def study(
     with Progress(console=Console(stderr=True), transient=True) as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
-    print(f"traces in {out}; now: nasbench report {out}")
+    by_path = f" --bench {bench}" if bench.endswith(".h5") else ""
+    print(f"traces in {out}; now: nasbench report {out}{by_path}")
 
 
 @app.command()
@@ -263,7 +265,7 @@ def report(
     page, rows = write_report(folder, opened), summary(folder, opened)
     if json:
         return print_json({"page": str(page), "rows": rows.to_dict("records")})
-    print_table(list(rows.columns), rows.itertuples(index=False))
+    print_study(rows)
     print(f"\nthe page: {page}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,13 +28,13 @@ class Evaluator(Protocol):
 
 
 class FromTable:
-    """Look it up: the table's own answer, the mean over recorded seeds or one of them.
+    """Look it up: the table's own answer, the mean over recorded seeds.
 
     Raises `NotRecorded` for a table without the main validation metric: no search can run on it.
     """
 
-    def __init__(self, table: Table, seed: int | None = None) -> None:
-        self._table, self._seed = table, seed
+    def __init__(self, table: Table) -> None:
+        self._table = table
         self._columns: dict[int, tuple[list[float], list[float]]] = {}
         self._full: dict[Architecture, Outcome] = {}
         table.column()
@@ -52,8 +53,10 @@ class FromTable:
         table = self._table
         row = table.row(table.space.check(query.arch))
         if epochs not in self._columns:
-            answers, prices = table.answer(epochs, self._seed), table.cost_seconds(epochs)
-            self._columns[epochs] = answers.tolist(), prices.tolist()
+            prices = np.full(len(table), np.nan)
+            with suppress(NotRecorded):
+                prices = table.cost_seconds(epochs)
+            self._columns[epochs] = table.answer(epochs).tolist(), prices.tolist()
         value, seconds = (column[row] for column in self._columns[epochs])
         if value != value:
             raise NotRecorded(f"{table.address}: {table.rows.names[row]} was not measured")
@@ -65,13 +68,8 @@ class FromTable:
         return self._table.epochs
 
     def problem(self, budget: Budget) -> Problem:
-        """Say what a method may know of this table.
-
-        Raises `NotRecorded` for a budget in seconds where no seconds were recorded.
-        """
+        """Say what a method may know of this table."""
         table = self._table
-        if budget.seconds < np.inf and np.isnan(table.cost_seconds()).any():
-            raise NotRecorded(f"{table.address} has no seconds: budget in queries or epochs")
         return Problem(table.space, table.task, table.epochs, budget, table.facts)
 
 

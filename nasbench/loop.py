@@ -6,6 +6,7 @@ import inspect
 from ast import literal_eval
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from nasbench.benchmark import open_table
 from nasbench.budget import Budget
-from nasbench.errors import BadValue, Diverged, NasbenchError, RunnerFailed
+from nasbench.errors import BadValue, Diverged, NasbenchError, NotRecorded, RunnerFailed
 from nasbench.evaluate import Evaluator, FromTable, Replay
 from nasbench.find import find
 from nasbench.search import Outcome, Query, Runner, Search
@@ -61,6 +62,14 @@ class Method:
         return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
 
     @property
+    def resolved(self) -> dict[str, Any]:
+        """All its hyper-parameters, defaults included; what JSON can't hold as its `repr`."""
+        taken = inspect.signature(self.search).parameters.values()
+        values = {p.name: p.default for p in taken if p.kind is p.KEYWORD_ONLY} | {**self.params}
+        plain = (bool, int, float, str, type(None))
+        return {name: v if isinstance(v, plain) else repr(v) for name, v in values.items()}
+
+    @property
     def name(self) -> str:
         """The runner's name: its file's, or the function's."""
         return Path(self.runner).name if isinstance(self.runner, str) else self.runner.__name__
@@ -89,6 +98,8 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
             for outcome in answers:
                 epochs += outcome.cost.epochs
                 seconds += outcome.cost.seconds
+                if seconds != seconds and latest < inf:
+                    raise NotRecorded("its seconds are not known: budget in queries or epochs")
                 if len(outcomes) >= most or epochs > longest or seconds > latest:
                     search.close()
                     return outcomes
@@ -165,5 +176,6 @@ def head(method: Method, table: Table, budget: Budget) -> dict[str, Any]:
         "metric": table.task.metric.name,
         "sign": table.task.metric.sign,
         "method": str(method),
+        "params": method.resolved,
         "budget": budget.limits,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from nasbench.metrics.regret import incumbent
 from nasbench.store import Benchmark
 from nasbench.table import Record, Table
 from nasbench.trace import Traces
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def print_json(value: Any) -> None:
@@ -92,6 +95,8 @@ def epoch_chosen_by(table: Table, record: Record) -> dict[str, dict[str, str]]:
 
 def print_records(table: Table, records: Sequence[Record]) -> None:
     """Print one architecture a line, with every recorded split and metric."""
+    if not records:
+        return print("nothing was measured")
     first = records[0]
     columns = [(split, metric) for split, values in first.values.items() for metric in values]
     head = ["architecture", *(f"{split} {metric}" for split, metric in columns), "seconds"]
@@ -155,3 +160,19 @@ def print_run(table: Table, traces: Traces) -> None:
         f"found {found['name']}: rank {found['rank']:g} of {found['of']:,}, "
         f"validation regret {found['validation_regret']:.4f}"
     )
+
+
+def print_study(rows: pd.DataFrame) -> None:
+    """Print the final table of a report: a row of `nasbench.report.summary` a line."""
+    words = {"value": "found", "std": "+-", "rank": "mean rank", "regret": "validation regret"}
+    keys = ["space", "task", "metric", "method", "runs", *words]
+    tests = [label for label in rows["test"].unique() if label]
+    told = [
+        [row[key] for key in keys]
+        + [f"{_text(row['low'])}..{_text(row['high'])}"]
+        + [row["test_regret"] if row["test"] == label else float("nan") for label in tests]
+        for row in rows.to_dict("records")
+    ]
+    print_table([words.get(key, key) for key in keys] + ["95 % interval", *tests], told)
+    if not tests:
+        print("\nvalidation regret only: this source has no test results")

@@ -51,10 +51,12 @@ class Unit:
         wanted = head(self.method, table, self.budget)
         if done.head == wanted and len(done) >= len(self.seeds):
             return False
-        if {**done.head, "budget": 0} != {**wanted, "budget": 0}:
-            raise BadValue(
-                f"{self.file} is of another benchmark or version of it: use another --out"
-            )
+        for key in wanted.keys() - {"budget"}:
+            if done.head[key] != wanted[key]:
+                raise BadValue(
+                    f"{self.file} was run with {key} {done.head[key]}, asked was {wanted[key]}: "
+                    "use another --out"
+                )
         had, asked = done.head["budget"], wanted["budget"]
         if had.keys() != asked.keys() or any(had[name] > asked[name] for name in had):
             raise BadValue(

@@ -236,7 +236,8 @@ class Table:
         seed: int | None = None,
     ) -> Floats:
         """Return a whole column (N,) in the source's unit; arguments as in `value`, NaN stays."""
-        return self._over_seeds(self.trials(split, metric, at), seed)
+        trials = self.trials(split, metric, at)
+        return mean(trials if seed is None else trials[:, self._seed(seed)][:, None])
 
     def scores(
         self,
@@ -305,18 +306,18 @@ class Table:
         order = np.argsort(-scores, kind="stable")[: min(k, int((~np.isnan(scores)).sum()))]
         return [self.query(int(row), at) for row in order]
 
-    def answer(self, epochs: int | None = None, seed: int | None = None) -> Floats:
+    def answer(self, epochs: int | None = None) -> Floats:
         """Return what a lookup answers after so many epochs (N,): the main validation metric.
 
         That is the best epoch so far where the table `answers` "best", else the last one.
         """
         if self.answers == "final":
-            return self.values(at=epochs, seed=seed)
+            return self.values(at=epochs)
         if epochs is None or epochs == self.epochs:
-            return self.values(seed=seed)
+            return self.values()
         curve = self.column(at=epochs).values[:, :, : self._epoch(epochs) + 1]
         sign = self.task.metric.sign
-        return self._over_seeds(sign * np.fmax.reduce(sign * curve, axis=2), seed)
+        return mean(sign * np.fmax.reduce(sign * curve, axis=2))
 
     def facts(self, key: Key) -> dict[str, float]:
         """Return what costs nothing to know about an architecture: parameters, latency ..."""
@@ -350,9 +351,6 @@ class Table:
         data["seconds"] = self.cost_seconds()
         data |= {name: np.array(numbers) for name, numbers in self._info}
         return pd.DataFrame(data, index=pd.Index(self.rows.names, name="architecture"))
-
-    def _over_seeds(self, trials: NDArray[np.float32], seed: int | None) -> Floats:
-        return mean(trials if seed is None else trials[:, self._seed(seed)][:, None])
 
     @cached_property
     def _info(self) -> list[tuple[str, list[float]]]:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench.budget import Cost
-from nasbench.errors import BadFile
+from nasbench.errors import BadFile, BadValue
 from nasbench.search import Outcome, Query
 from nasbench.table import Floats
 
@@ -124,6 +124,32 @@ class Traces:
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 head = json.loads(file["head"].tobytes())
-                return cls(head, *(file[name] for name in _COLUMNS))
+                columns = {name: file[name] for name in _COLUMNS}
         except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise BadFile(f"{path} is no file of traces: {error}") from error
+        steps = {len(columns[name]) for name in ("arch", "epochs", "value", "seconds")}
+        if steps != {columns["start"][-1]} or len(columns["start"]) != len(columns["seed"]) + 1:
+            raise BadFile(f"{path} is no file of traces: its columns don't fit together")
+        return cls(head, **columns)
+
+    @classmethod
+    def join(cls, blocks: Sequence[Traces]) -> Traces:
+        """Make one of blocks of seeds with one head, ordered by seed; raises `BadValue`."""
+        heads = [block.head for block in blocks]
+        if any(head != heads[0] for head in heads):
+            raise BadValue(f"blocks of different runs can't be joined: {heads}")
+        blocks = sorted(blocks, key=lambda block: block.seed.tolist())
+        seed = np.concatenate([block.seed for block in blocks])
+        if len(np.unique(seed)) < len(seed):
+            raise BadValue(f"{heads[0]['method']}: a seed occurs twice")
+        steps = np.concatenate([np.diff(block.start) for block in blocks])
+        width = max(block.arch.shape[1] for block in blocks)
+        return cls(
+            heads[0],
+            seed,
+            np.cumsum([0, *steps], dtype=np.int64),
+            np.concatenate([block.arch.reshape(len(block.epochs), width) for block in blocks]),
+            np.concatenate([block.epochs for block in blocks]),
+            np.concatenate([block.value for block in blocks]),
+            np.concatenate([block.seconds for block in blocks]),
+        )

@@ -349,6 +349,6 @@ def test_no_search_without_validation_results() -> None:
 
 def test_no_budget_in_seconds_without_seconds() -> None:
     table = replace(made_up(), seconds=None)
-    with pytest.raises(NotRecorded, match="has no seconds: budget in queries or epochs"):
+    with pytest.raises(RunnerFailed, match="step 1: its seconds are not known: budget in queries"):
         run("random_search", table, budget=Budget(seconds=5))
     assert np.isnan(run("random_search", table, budget=Budget(epochs=90)).seconds).all()

@@ -90,6 +90,7 @@ def make(task: Task, answers: str = "best") -> Made:
         **{Point("curve", *key): column(rows) for key, rows in curves.items()},
         **{point: column(rows, f"{point.at} of it") for point, rows in ends.items()},
     }
+    columns = dict(reversed(columns.items()))  # in no order that a table may count on
     seconds = np.cumsum(rng.integers(1, 9, (N, S, E)), axis=2).astype(np.float32)
     seconds[0, 1] = nan
     info = {
@@ -254,11 +255,8 @@ def test_answer(made: Made) -> None:
                 is_best = table.answers == "best"
                 far[-1].append((nan if best is None else seen[best]) if is_best else seen[-1])
         assert same(table.answer(epoch), [average(row) for row in far])
-        for s, seed in enumerate(SEEDS):
-            assert same(table.answer(epoch, seed), [row[s] for row in far])
     assert same(table.answer(), list(table.answer(EPOCHS[-1])))
     assert same(table.answer(), list(table.values()))
-    assert same(table.answer(seed=888), list(table.values(seed=888)))
 
 
 def test_answer_at_the_end_needs_no_curve(made: Made) -> None:
@@ -486,7 +484,7 @@ WRONG: dict[str, tuple[Callable[[Table], Any], type[NasbenchError], tuple[str, .
     "query's word": (lambda t: t.query(0, "last"), NotRecorded, ("'last'", "best, final")),
     "best's word": (lambda t: t.best(at="last"), NotRecorded, ("'last'", "best, final")),
     "seed": (lambda t: t.value(0, seed=1), NotRecorded, ("no seed 1", "777, 888, 999")),
-    "no seed": (lambda t: t.answer(2, seed=-1), NotRecorded, ("no seed -1", "777, 888, 999")),
+    "no seed": (lambda t: t.values(at=2, seed=-1), NotRecorded, ("no seed -1", "777, 888, 999")),
     "row": (lambda t: t.value(N), NotRecorded, (f"no row {N}", f"0 to {N - 1}")),
     "row -1": (lambda t: t.query(-1), NotRecorded, ("no row -1", f"0 to {N - 1}")),
     "numpy row": (lambda t: t.value(np.int64(N)), NotRecorded, (f"no row {N}", f"0 to {N - 1}")),  # type: ignore[arg-type]

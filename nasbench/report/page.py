@@ -85,7 +85,7 @@ tr.first > * { border-top: 1px solid var(--line); }
 tbody tr:first-child > * { border-top: 0; }
 .word { text-align: left; }
 .first td:first-child { font-weight: 600; }
-td.word:not([rowspan]) { min-width: 10.5em; white-space: normal; overflow-wrap: anywhere; }
+td.word:not([rowspan]) { min-width: 13em; white-space: normal; overflow-wrap: anywhere; }
 @page { margin: 14mm; }
 @media print {
   body { margin: 0; max-width: none; padding: 0; font-size: 9pt; }
@@ -94,7 +94,8 @@ td.word:not([rowspan]) { min-width: 10.5em; white-space: normal; overflow-wrap: 
   th, td { padding: .15rem .35rem; }
   img { max-height: 85mm; width: auto; }
   h2, figcaption { break-after: avoid; }
-  .picture, figcaption, tr, .warning { break-inside: avoid; }
+  h2:has(+ .picture) { break-before: page; margin-top: 0; }
+  .picture, .warning, figcaption, tr { break-inside: avoid; }
 }
 """
 

@@ -64,10 +64,12 @@ def _schedule(study: Study, schedule: str) -> str:
 
 
 def _methods(study: Study, numbers: pd.DataFrame) -> Iterator[str]:
+    heads = {method: traces.head for runs in study.runs.values() for method, traces in runs.items()}
     for method, runs in numbers.groupby("method")["runs"]:
-        name, *parameters = method.split(":")
+        params = ", ".join(f"{name} {value}" for name, value in heads[method]["params"].items())
         seeds = f"{runs.min()}" if runs.nunique() == 1 else f"{runs.min()} to {runs.max()}"
-        yield f"{name}, {', '.join(parameters) or 'default parameters'}: {seeds} seeds a table"
+        name = method.partition(":")[0]
+        yield f"{name} ({params or 'no parameters'}): {seeds} seeds a table"
 
 
 def _incomplete(study: Study, numbers: pd.DataFrame) -> Iterator[Block]:

@@ -45,7 +45,7 @@ def bare(table: Table) -> float:
     return total / RUNS
 
 
-def ours(table: Table, runner: str, **params: int) -> float:
+def ours(table: Table, runner: str, **params: Any) -> float:
     traces = nasbench.run(runner, table, range(RUNS), Budget(queries=QUERIES), **params)
     return sum(float(traces.score[traces.steps(i)].max()) for i in range(RUNS)) / RUNS
 
