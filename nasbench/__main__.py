@@ -15,7 +15,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
@@ -38,6 +38,9 @@ from nasbench.show import (
     when,
 )
 from nasbench.store import Benchmark
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 app = typer.Typer(
     add_completion=False,
@@ -62,10 +65,20 @@ Seconds = Annotated[float | None, typer.Option(help="Most seconds of training, a
 @app.command("import")
 def import_(
     bench: Annotated[str, typer.Argument(metavar="BENCH", help="See `nasbench list`.")],
-    path: Annotated[Path | None, typer.Argument(help="The published file.")] = None,
+    path: Annotated[Path | None, typer.Argument(help="The published file or folder.")] = None,
+    as_name: Annotated[
+        str | None, typer.Option("--as", help="Keep it under this name; the benchmark's.")
+    ] = None,
 ) -> None:
     """Read a published benchmark into the user's data folder (NASBENCH_HOME overrides it)."""
-    imported = import_benchmark(bench, path)
+    with _progress() as progress:
+        bar = progress.add_task("importing", total=None)
+        imported = import_benchmark(
+            bench,
+            path,
+            as_name,
+            lambda done, total: progress.update(bar, completed=done, total=total),
+        )
     for space, tasks in imported.spaces.items():
         rows = len(imported[space, tasks[0]])
         print(f"{space}: {rows:,} architectures, {len(tasks)} tasks: {', '.join(tasks)}")
@@ -218,9 +231,6 @@ def study(
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from nasbench.study import study as run_study
     from nasbench.study import units
 
@@ -242,7 +252,7 @@ def study(
         pool = ProcessPoolExecutor(
             workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
         )
-    with Progress(console=Console(stderr=True), transient=True) as progress, pool or nullcontext():
+    with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
     by_path = f" --bench {bench}" if bench.endswith(".h5") else ""
@@ -292,6 +302,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(message: str) -> int:
     print(f"nasbench: {' '.join(message.split())}", file=sys.stderr)
     return 2
+
+
+def _progress() -> Progress:
+    """Make a bar on stderr, for people; programs that read stderr see none."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    return Progress(console=console, transient=True, disable=not console.is_terminal)
 
 
 def _listed(text: str | None) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
+from shutil import rmtree
 
 from nasbench.errors import BadFile, BadValue, OutsideSpace
 from nasbench.find import find, names, unknown
@@ -31,11 +32,24 @@ class Published:
 
 
 @dataclass(frozen=True)
+class Job:
+    """What a long import may use.
+
+    `scratch` is a folder that survives an interruption and goes when the import is done;
+    `tick(done, total)` says how far it is.
+    """
+
+    scratch: Path
+    tick: Callable[[int, int], None] = lambda done, total: None
+
+
+@dataclass(frozen=True)
 class Declared:
     """A benchmark as its file in `benchmarks/` declares it.
 
     `answers` is what a lookup gives unless told otherwise ("best" or "final"); `wants` says in a
-    few words which published file `read` takes; `read(None)` finds it by itself, or says how to.
+    few words which published files `read` takes; without a path it finds one by itself, or says how
+    to give one.
     """
 
     name: str
@@ -43,7 +57,7 @@ class Declared:
     citation: str
     answers: str
     wants: str
-    read: Callable[[Path | None], Published]
+    read: Callable[[Path | None, Job], Published]
 
 
 def home() -> Path:
@@ -97,22 +111,31 @@ def open_table(address: str) -> Table:
     return bench[space, task]
 
 
-def import_benchmark(name: str, path: str | Path | None = None) -> Benchmark:
+def import_benchmark(
+    name: str,
+    path: str | Path | None = None,
+    as_name: str | None = None,
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> Benchmark:
     """Read a published file into the user's data folder, replacing an earlier import, and open it.
 
+    `as_name` keeps it under another name, beside what another source of the same benchmark gave.
     Nothing is written unless everything could be read and verified.
     """
     declared = find("benchmarks", name)
+    target = home() / f"{_plain_name(as_name or declared.name)}.h5"
+    source = "" if path is None else str(Path(path).resolve())
+    scratch = home().parent / "scratch" / f"{target.stem}-{digest(source.encode())[:12]}"
     if path is not None and not Path(path).exists():
         raise BadFile(f"no file or folder {path}; {name} is imported from {declared.wants}")
     try:
-        published = declared.read(None if path is None else Path(path))
+        published = declared.read(None if path is None else Path(path), Job(scratch, tick))
     except OutsideSpace as error:
         raise BadFile(f"{path or name} is not {declared.wants}: {error}") from error
     for address, table in published.tables:
         verify(address, table)
     header = {
-        "benchmark": declared.name,
+        "benchmark": target.stem,
         "title": declared.title,
         "citation": declared.citation,
         "answers": declared.answers,
@@ -123,9 +146,15 @@ def import_benchmark(name: str, path: str | Path | None = None) -> Benchmark:
         "left_out": list(published.left_out),
         "tool_version": import_module("nasbench").__version__,
     }
-    target = home() / f"{declared.name}.h5"
     write(target, header, published.tables)
+    rmtree(scratch, ignore_errors=True)
     return Benchmark(target)
+
+
+def _plain_name(name: str) -> str:
+    if name.isidentifier():
+        return name
+    raise BadValue(f"{name!r} can't name a benchmark: letters, digits and _ only")
 
 
 def verify(space_name: str, table: Table) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nasbench.benchmark import Declared, Published, digest
+from nasbench.benchmark import Declared, Job, Published, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.table import Column, Info, Point, Rows, Table
@@ -30,7 +30,7 @@ FIELDS = {"latency", "model_size", "train_time", "val_acc"}
 MOST_TRIALS = 3
 
 
-def read(path: Path | None) -> Published:
+def read(path: Path | None, job: Job) -> Published:
     """Read the three pickles; raises `BadFile` for a damaged, incomplete or different source."""
     raw = {task: _bytes(path, f"{file}.pkl") for task, file in TASKS.items()}
     found = {task: plain(data, f"{TASKS[task]}.pkl") for task, data in raw.items()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.benchmark import Declared, Published, complete, digest
+from nasbench.benchmark import Declared, Job, Published, complete, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.table import OWN_MAXIMUM, SPLITS, Column, Point, Rows, Table
@@ -40,7 +40,7 @@ LAST = {"segmentsemantic": "acc"}
 WANTS = "the CSV export transnas101_best.csv or .csv.gz"
 
 
-def read(path: Path | None) -> Published:
+def read(path: Path | None, job: Job) -> Published:
     """Read the CSV export; raises `BadFile` for a damaged, incomplete or different file."""
     if path is None:
         raise BadFile(f"transnas101 needs the path of {WANTS}")
