@@ -11,8 +11,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/data ## import a benchmark, run a study of three methods, and report it in demo/
-	$(BIN)/nasbench import nasbench201
-	$(BIN)/nasbench study nasbench201 \
+	$(BIN)/nasbench import nasbench201 --as demo
+	$(BIN)/nasbench study demo \
 	    --runners random_search,regularized_evolution,local_search \
 	    --seeds 100 --queries 100 --out demo
 	$(BIN)/nasbench report demo

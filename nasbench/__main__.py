@@ -7,13 +7,14 @@ value, described in `docs/guide.md`; what is not a finite number is null there.
 from __future__ import annotations
 
 import os
-import signal
+import re
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from math import inf
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -22,18 +23,20 @@ from typer.exceptions import TyperException
 
 from nasbench.benchmark import import_benchmark, locate, open_benchmark, open_table, tables
 from nasbench.budget import Budget
-from nasbench.errors import BadValue, NasbenchError
-from nasbench.find import find, names, unknown
+from nasbench.errors import BadFile, BadValue, NasbenchError, NotApplicable
+from nasbench.find import find, names
 from nasbench.loop import Method, run_method
 from nasbench.show import (
     described,
     epoch_chosen_by,
+    print_check,
+    print_imported,
+    print_info,
     print_json,
-    print_notes,
+    print_list,
     print_records,
     print_run,
     print_study,
-    print_table,
     run_as_json,
     when,
 )
@@ -57,6 +60,8 @@ TableAt = Annotated[
         metavar="BENCH/SPACE/TASK", help="A table; SPACE may be left out where there is one."
     ),
 ]
+_WHOLE = re.compile("[0-9]{1,18}")
+
 Queries = Annotated[int | None, typer.Option(help="Most trainings of a run.")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs of a run.")]
 Seconds = Annotated[float | None, typer.Option(help="Most seconds of training, as recorded.")]
@@ -78,12 +83,9 @@ def import_(
             path,
             as_name,
             lambda done, total: progress.update(bar, completed=done, total=total),
+            lambda text: progress.console.print(text, markup=False, soft_wrap=True),
         )
-    for space, tasks in imported.spaces.items():
-        rows = len(imported[space, tasks[0]])
-        print(f"{space}: {rows:,} architectures, {len(tasks)} tasks: {', '.join(tasks)}")
-    print_notes(imported)
-    print(f"written to {imported.path}")
+    print_imported(imported)
 
 
 @app.command("list")
@@ -98,12 +100,7 @@ def list_(json: AsJson = False) -> None:
     rest = {"spaces": names("spaces"), "tasks": names("tasks"), "runners": names("runners")}
     if json:
         return print_json({"benchmarks": benchmarks, **rest})
-    print_table(
-        ("benchmark", "", "imported"),
-        [(row["name"], row["title"], "yes" if row["path"] else "no") for row in benchmarks],
-    )
-    for kind, found in rest.items():
-        print(f"\n{kind}: {', '.join(found)}")
+    print_list(benchmarks, rest)
 
 
 @app.command()
@@ -116,28 +113,37 @@ def info(bench: Bench, json: AsJson = False) -> None:
     }
     if json:
         return print_json({**opened.header, "path": str(opened.path), "spaces": spaces})
-    for key in ("title", "citation", "source", "source_sha256", "licence", "content_sha256"):
-        print(f"{key + ':':16}{opened.header[key]}")
-    print(f"{'a lookup gives:':16}{opened.header['answers']} epoch, mean over recorded seeds")
-    print(f"{'file:':16}{opened.path}\n")
-    print_table(
-        ("space", "architectures", "task", "metric", "epochs", "trainings", "recorded"),
-        [
-            (
-                f"{space} = {told['space']}",
-                told["architectures"],
-                task,
-                f"{told['metric']} ({told['goal']})",
-                told["epochs"],
-                len(told["seeds"]),
-                " ".join(told["recorded"]),
-            )
-            for space, tasks in spaces.items()
-            for task, told in tasks.items()
-        ],
-    )
-    print()
-    print_notes(opened)
+    print_info(opened, spaces)
+
+
+@app.command()
+def check(bench: Bench, json: AsJson = False) -> None:
+    """Verify a benchmark's file and numbers, and say how much of them is seed noise.
+
+    The exit code is 2 if anything is wrong.
+    """
+    from nasbench.check import check as check_benchmark
+
+    checked = check_benchmark(bench)
+    if json:
+        print_json({**asdict(checked), "path": str(checked.path)})
+    else:
+        print_check(checked)
+    if checked.problems:
+        raise BadFile(f"{checked.path} has {len(checked.problems)} problems, told above")
+
+
+@app.command()
+def convert(
+    bench: Bench,
+    to: Annotated[str, typer.Option(help="csv, parquet or npz.")],
+    out: Annotated[Path, typer.Option(help="The file; a CSV that ends in .gz is zipped.")],
+) -> None:
+    """Write a whole benchmark for other programs; `nasbench import csv` reads the CSV back."""
+    from nasbench.convert import convert as convert_benchmark
+
+    convert_benchmark(open_benchmark(bench), to, out)
+    print(f"written to {out}, {out.stat().st_size / 1e6:,.1f} MB")
 
 
 @app.command()
@@ -167,14 +173,17 @@ def best(
 @app.command()
 def query(
     where: TableAt,
-    arch: Annotated[str, typer.Argument(help="As published, or its row number.")],
+    arch: Annotated[str, typer.Argument(help="As published, as 1,0,2,3,3,3, or its row number.")],
     at: Annotated[str | None, typer.Option(help="best, final or an epoch.")] = None,
     json: AsJson = False,
 ) -> None:
     """Show everything recorded about one architecture."""
     table = open_table(where)
-    is_row = arch.isdecimal() and arch not in table.rows.by_key
-    record = table.query(int(arch) if is_row else arch, _point(at))
+    key: Any = arch
+    if arch not in table.rows.by_key and re.fullmatch(r"\(?[0-9]{1,9}(, ?[0-9]{1,9})*\)?", arch):
+        genes = tuple(map(int, arch.strip("()").split(",")))
+        key = genes if len(genes) > 1 else genes[0]
+    record = table.query(key, _point(at))
     if json:
         chosen = epoch_chosen_by(table, record)
         return print_json({"address": table.address, **asdict(record), "epoch_chosen_by": chosen})
@@ -231,27 +240,33 @@ def study(
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
+    from nasbench.report.words import count
+    from nasbench.study import be_a_worker, choose, not_applicable, units
     from nasbench.study import study as run_study
-    from nasbench.study import units
 
     opened = open_benchmark(bench)
-    chosen = _chosen(opened, _listed(spaces), _listed(tasks))
+    chosen = choose(opened, _listed(spaces), _listed(tasks))
     methods = [Method.parse(text) for text in _listed(runners) or names("runners")]
     budget = _budget(queries, epochs, seconds)
     if workers < 1:
         raise BadValue(f"{workers} workers: it must be at least 1")
+    skipped = not_applicable(opened, chosen)
+    if len(skipped) == len(chosen):
+        raise NotApplicable(f"not applicable: {next(iter(skipped.values()))}")
+    for (space, task), why in skipped.items():
+        print(f"{opened.name}/{space}/{task} is not applicable: {why}")
+    chosen = [table for table in chosen if table not in skipped]
     todo = units(opened, out, methods, seeds, budget, chosen)
     total = len(chosen) * len(methods) * seeds
     left = sum(len(unit.seeds) for unit in todo)
     print(
-        f"{len(chosen)} tables x {len(methods)} methods x {seeds} seeds = {total:,} runs of "
-        f"{budget}; {left:,} to do on {workers} processes"
+        f"{count(len(chosen), 'table')} x {count(len(methods), 'method')} x "
+        f"{count(seeds, 'seed')} = {total:,} runs of "
+        f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
     )
     pool = None
-    if workers > 1 and len(todo) > 1:  # Ctrl-C is the parent's business: it lets units finish
-        pool = ProcessPoolExecutor(
-            workers, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
-        )
+    if workers > 1 and len(todo) > 1:
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), be_a_worker)
     with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
@@ -283,14 +298,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(given or ["--help"], standalone_mode=False, prog_name="nasbench")
+        if app(given or ["--help"], standalone_mode=False, prog_name="nasbench") == 130:
+            raise KeyboardInterrupt  # which typer turned into this code
+        sys.stdout.flush()
+    except SystemExit:  # what typer makes of a closed pipe: nobody reads on, and that is no error
+        _hush()
     except TyperException as error:
         return _fail(error.format_message() or "see nasbench --help")
     except NasbenchError as error:
         return _fail(str(error))
     except OSError as error:
+        _hush()
         if isinstance(error, BrokenPipeError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 0
         return _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except (KeyboardInterrupt, typer.Abort):
@@ -299,8 +318,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _hush() -> None:
+    """Let what is still to be printed go nowhere: the interpreter would fail on it again."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _fail(message: str) -> int:
-    print(f"nasbench: {' '.join(message.split())}", file=sys.stderr)
+    line = " ".join(message.split())
+    plain = (c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    print(f"nasbench: {''.join(plain)}", file=sys.stderr)
     return 2
 
 
@@ -318,13 +345,13 @@ def _listed(text: str | None) -> list[str]:
 
 
 def _whole(what: str, text: str) -> int:
-    if text.isdecimal():
+    if _WHOLE.fullmatch(text):
         return int(text)
     raise BadValue(f"{what} {text!r}: expected a whole number from 0")
 
 
 def _point(at: str | None) -> str | int | None:
-    return int(at) if at is not None and at.isdecimal() else at
+    return int(at) if at is not None and _WHOLE.fullmatch(at) else at
 
 
 def _budget(queries: int | None, epochs: int | None, seconds: float | None) -> Budget:
@@ -332,18 +359,6 @@ def _budget(queries: int | None, epochs: int | None, seconds: float | None) -> B
         return Budget(queries=50)
     given = (inf if limit is None else limit for limit in (queries, epochs, seconds))
     return Budget(*given)
-
-
-def _chosen(bench: Benchmark, spaces: list[str], tasks: list[str]) -> list[tuple[str, str]]:
-    for space in spaces:
-        if space not in bench.spaces:
-            raise unknown(f"space of {bench.name}", space, list(bench.spaces))
-    tables = [table for table in bench if table[0] in (spaces or bench.spaces)]
-    known = sorted({task for _, task in tables})
-    for task in tasks:
-        if task not in known:
-            raise unknown(f"task of {bench.name}", task, known)
-    return [table for table in tables if table[1] in (tasks or known)]
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ class Published:
     """What an importer made of a published file; `tables` are (space name, table) pairs.
 
     `notes` say what a user of the numbers must know, `left_out` what was not taken over and why.
+    A file that says its own name, title, citation and answers comes before what is `Declared`.
     """
 
     tables: Sequence[tuple[str, Table]]
@@ -29,6 +30,10 @@ class Published:
     licence: str
     notes: Sequence[str] = ()
     left_out: Sequence[str] = ()
+    name: str = ""
+    title: str = ""
+    citation: str = ""
+    answers: str = ""
 
 
 @dataclass(frozen=True)
@@ -36,11 +41,12 @@ class Job:
     """What a long import may use.
 
     `scratch` is a folder that survives an interruption and goes when the import is done;
-    `tick(done, total)` says how far it is.
+    `tick(done, total)` says how far it is, `say` what one should know before it's done.
     """
 
     scratch: Path
     tick: Callable[[int, int], None] = lambda done, total: None
+    say: Callable[[str], None] = lambda text: None
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,7 @@ class Declared:
 def home() -> Path:
     """Return the folder of imported tables: `NASBENCH_HOME`, or the user's own data folder."""
     if given := os.environ.get("NASBENCH_HOME"):
-        return Path(given).expanduser() / "tables"
+        return Path(os.path.expanduser(given)) / "tables"
     from platformdirs import user_data_path
 
     return user_data_path("nasbench") / "tables"
@@ -116,6 +122,7 @@ def import_benchmark(
     path: str | Path | None = None,
     as_name: str | None = None,
     tick: Callable[[int, int], None] = lambda done, total: None,
+    say: Callable[[str], None] = lambda text: None,
 ) -> Benchmark:
     """Read a published file into the user's data folder, replacing an earlier import, and open it.
 
@@ -129,16 +136,18 @@ def import_benchmark(
     if path is not None and not Path(path).exists():
         raise BadFile(f"no file or folder {path}; {name} is imported from {declared.wants}")
     try:
-        published = declared.read(None if path is None else Path(path), Job(scratch, tick))
+        published = declared.read(None if path is None else Path(path), Job(scratch, tick, say))
     except OutsideSpace as error:
         raise BadFile(f"{path or name} is not {declared.wants}: {error}") from error
     for address, table in published.tables:
         verify(address, table)
+    if published.name and not as_name:
+        target = target.with_name(f"{_plain_name(published.name)}.h5")
     header = {
         "benchmark": target.stem,
-        "title": declared.title,
-        "citation": declared.citation,
-        "answers": declared.answers,
+        "title": published.title or declared.title,
+        "citation": published.citation or declared.citation,
+        "answers": published.answers or declared.answers,
         "source": published.source,
         "source_sha256": published.source_sha256,
         "licence": published.licence,
@@ -160,6 +169,8 @@ def _plain_name(name: str) -> str:
 def verify(space_name: str, table: Table) -> None:
     """Check what must hold of any table: shapes, unique members, values within their bounds."""
     rows, where = table.rows, f"{table.address} ({space_name})"
+    find("spaces", rows.space.name)  # by these names a file finds them when it's opened
+    find("tasks", table.task.name)
     if table.seconds is not None and (table.seconds < 0).any():
         raise BadFile(f"{where}: a training took less than 0 seconds")
     if len(set(rows.archs)) != len(rows):

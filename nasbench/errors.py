@@ -19,6 +19,10 @@ class NotRecorded(NasbenchError, LookupError):
     """The table holds no such measurement; nothing is made up in its place."""
 
 
+class NotApplicable(NotRecorded):
+    """A search can't run there, because what it needs is not recorded."""
+
+
 class BadFile(NasbenchError, ValueError):
     """A file is missing, damaged, or not what it was said to be."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Protocol
@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from nasbench.budget import Budget, Cost
-from nasbench.errors import Diverged, NotRecorded
+from nasbench.errors import Diverged, NotApplicable, NotRecorded
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Architecture
 from nasbench.table import Table
@@ -27,31 +27,43 @@ class Evaluator(Protocol):
         """Answer; raises `OutsideSpace` or `NotRecorded` for what can't be answered."""
 
 
+def missing(table: Table) -> str:
+    """Say what a search would need that the table lacks: the main validation metric; or ""."""
+    try:
+        table.column()
+    except NotRecorded as error:
+        return f"a search sees validation results only, and {error}"
+    return ""
+
+
 class FromTable:
     """Look it up: the table's own answer, the mean over recorded seeds.
 
-    Raises `NotRecorded` for a table without the main validation metric: no search can run on it.
+    Raises `NotApplicable` for a table that can't answer, as `missing` says.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._columns: dict[int, tuple[list[float], list[float]]] = {}
-        self._full: dict[Architecture, Outcome] = {}
-        table.column()
+        self._full: dict[bytes, Outcome] = {}
+        if why := missing(table):
+            raise NotApplicable(f"not applicable: {why}")
 
     def __call__(self, query: Query) -> Outcome:
         """Answer with the validation value after the epochs asked for, all of them by default."""
-        if query.epochs is None:
-            try:
-                return self._full[query.arch]
-            except KeyError:
-                outcome = self._full[query.arch] = self._look_up(query, self._table.epochs)
-                return outcome
-        return self._look_up(query, query.epochs)
+        if query.epochs is not None:
+            return self._look_up(query, query.epochs)
+        try:  # bytes() takes whole numbers only, so that 1.0 is not answered as 1
+            return self._full[bytes((*query.arch,))]
+        except (KeyError, TypeError, ValueError):
+            outcome = self._look_up(query, self._table.epochs)
+            self._full[bytes(outcome.query.arch)] = outcome
+            return outcome
 
     def _look_up(self, query: Query, epochs: int) -> Outcome:
         table = self._table
-        row = table.row(table.space.check(query.arch))
+        query = Query(table.space.check(query.arch), query.epochs)
+        row = table.row(query.arch)
         if epochs not in self._columns:
             prices = np.full(len(table), np.nan)
             with suppress(NotRecorded):
@@ -69,18 +81,25 @@ class FromTable:
 
     def problem(self, budget: Budget) -> Problem:
         """Say what a method may know of this table."""
-        table = self._table
-        return Problem(table.space, table.task, table.epochs, budget, table.facts)
+        table, (index, facts) = self._table, (self._table.rows.by_key, self._table.info)
+
+        def measure(arch: Architecture) -> dict[str, float]:
+            row = index[table.space.check(arch)]
+            return {name: numbers[row] for name, numbers in facts.items()}
+
+        return Problem(table.space, table.task, table.epochs, budget, measure)
 
 
 class Replay:
     """Answer from an earlier run as long as it lasts, then from the evaluator behind it.
 
-    Raises `Diverged` when something else is asked than was asked before.
+    Raises `Diverged` when something else is asked than was asked before; `left` counts the steps
+    that were not asked for again.
     """
 
-    def __init__(self, past: Iterable[Outcome], then: Evaluator) -> None:
-        self._past, self._then, self._step = iter(past), then, 0
+    def __init__(self, past: Sequence[Outcome], then: Evaluator) -> None:
+        self._past, self._then, self._steps = iter(past), then, len(past)
+        self.left = len(past)
 
     @property
     def epochs(self) -> int:
@@ -92,11 +111,12 @@ class Replay:
         before = next(self._past, None)
         if before is None:
             return self._then(query)
-        self._step += 1
-        epochs = self.epochs if query.epochs is None else query.epochs
-        if (query.arch, epochs) != (before.query.arch, before.query.epochs):
+        self.left -= 1
+        arch, epochs = tuple(query.arch), self.epochs if query.epochs is None else query.epochs
+        if (arch, epochs) != (before.query.arch, before.query.epochs):
             raise Diverged(
-                f"step {self._step}: was {before.query.arch} for {before.query.epochs} epochs, "
-                f"is now {query.arch} for {epochs}: the method or its parameters have changed"
+                f"step {self._steps - self.left}: was {before.query.arch} for "
+                f"{before.query.epochs} epochs, is now {arch} for {epochs}: the method has "
+                "changed, or asks otherwise with another budget"
             )
         return replace(before, query=query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
@@ -49,15 +51,22 @@ def find(kind: Kind, name: str) -> Any:
     imported or doesn't hold what it should.
     """
     if name.endswith(".py"):
+        if not Path(name).is_file():
+            own = f"a {kind[:-1]}'s own file is given by its path"
+            raise UnknownName(f"no file {Path(name).absolute()}; {own}")
         path = Path(name).resolve()
-        if not path.is_file():
-            raise UnknownName(f"no file {path}; a {kind[:-1]}'s own file is given by its path")
         return _from_file(kind, path, path.stat().st_mtime_ns)
     if name.isidentifier():
         if name in _files(kind):
             return getattr(import_module(f"nasbench.{kind}.{name}"), HOLDS[kind])
         if name in (installed := _installed(kind)):
-            return installed[name].load()
+            try:
+                return installed[name].load()
+            except Exception as error:
+                why = f"{type(error).__name__}: {error}"
+                raise BadFile(
+                    f"the installed {kind[:-1]} {name!r} can't be loaded: {why}"
+                ) from error
     raise unknown(kind[:-1], name, names(kind))
 
 
@@ -84,14 +93,15 @@ def _installed(kind: Kind) -> dict[str, Any]:
 
 @cache
 def _from_file(kind: Kind, path: Path, changed: int) -> Any:
-    name = f"nasbench_{kind}_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    name = f"nasbench_{kind}_{path.stem}_{sha256(os.fsencode(path)).hexdigest()[:8]}"
     spec = spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise BadFile(f"{path} is not a Python file")
-    module = module_from_spec(spec)
+    module = sys.modules[name] = module_from_spec(spec)  # dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        del sys.modules[name]
         raise BadFile(f"{path} can't be imported: {type(error).__name__}: {error}") from error
     if not hasattr(module, HOLDS[kind]):
         raise BadFile(f"{path} holds no {HOLDS[kind]!r}, which a file of {kind}/ must")

@@ -6,6 +6,7 @@ import inspect
 from ast import literal_eval
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,16 @@ class Method:
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def __post_init__(self) -> None:
-        taken = inspect.signature(self.search).parameters.values()
+        if not callable(self.search):
+            raise BadValue(f"{self.name}: its search is {self.search!r}, not a function")
+        taken = list(inspect.signature(self.search).parameters.values())
         known = [p.name for p in taken if p.kind is p.KEYWORD_ONLY]
+        needed = [p.name for p in taken[2:] if p.default is p.empty and p.name not in self.params]
+        if len(taken) < 2 or needed:
+            raise BadValue(
+                f"{self.name} must be search(problem, rng, *, ...) with a default for every "
+                f"parameter; its signature is {inspect.signature(self.search)}"
+            )
         for name in self.params:
             if name not in known:
                 raise BadValue(
@@ -63,16 +72,30 @@ class Method:
 
     @property
     def resolved(self) -> dict[str, Any]:
-        """All its hyper-parameters, defaults included; what JSON can't hold as its `repr`."""
+        """All its hyper-parameters, defaults included; of what JSON can't hold the type."""
         taken = inspect.signature(self.search).parameters.values()
         values = {p.name: p.default for p in taken if p.kind is p.KEYWORD_ONLY} | {**self.params}
         plain = (bool, int, float, str, type(None))
-        return {name: v if isinstance(v, plain) else repr(v) for name, v in values.items()}
+        return {
+            name: value if isinstance(value, plain) else type(value).__name__
+            for name, value in values.items()
+        }
+
+    @property
+    def source_sha256(self) -> str:
+        """The checksum of the method's source file, or of the function where it has none."""
+        try:
+            source = inspect.getsource(inspect.getmodule(self.search) or self.search)
+        except (OSError, TypeError):
+            return ""
+        return sha256(source.encode()).hexdigest()
 
     @property
     def name(self) -> str:
         """The runner's name: its file's, or the function's."""
-        return Path(self.runner).name if isinstance(self.runner, str) else self.runner.__name__
+        if isinstance(self.runner, str):
+            return Path(self.runner).name
+        return getattr(self.runner, "__name__", type(self.runner).__name__)
 
     def __str__(self) -> str:
         pairs = (f"{name}={value}" for name, value in sorted(self.params.items()))
@@ -100,7 +123,7 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
                 seconds += outcome.cost.seconds
                 if seconds != seconds and latest < inf:
                     raise NotRecorded("its seconds are not known: budget in queries or epochs")
-                if len(outcomes) >= most or epochs > longest or seconds > latest:
+                if len(outcomes) + 1 > most or epochs > longest or seconds > latest:
                     search.close()
                     return outcomes
                 outcomes.append(outcome)
@@ -109,7 +132,7 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
         return outcomes
     except Diverged as error:
         raise Diverged(f"{label}, {error}") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = (
             str(error) if isinstance(error, NasbenchError) else f"{type(error).__name__}: {error}"
         )
@@ -134,9 +157,9 @@ def run(
     """Run a method on BENCH/SPACE/TASK (or a table), once a seed; 50 queries a run by default.
 
     `runner` is a name, the path of a file, or a function `search(problem, rng, *, ...)`; `params`
-    are its hyper-parameters. With `done`, the traces of an earlier call, their steps are replayed
-    and checked, not trained again, and the runs go on from there. Raises `RunnerFailed` and
-    `Diverged`, naming seed and step.
+    are its hyper-parameters. With `done`, the traces of an earlier call on the same table with a
+    budget that was not larger, their steps are replayed and checked, not trained again, and the
+    runs go on from there. Raises `RunnerFailed` and `Diverged`, naming seed and step.
     """
     table = where if isinstance(where, Table) else open_table(where)
     return run_method(Method(runner, params), table, seeds, budget or Budget(queries=50), done)
@@ -146,21 +169,45 @@ def run_method(
     method: Method, table: Table, seeds: Iterable[int], budget: Budget, done: Traces | None = None
 ) -> Traces:
     """Do what `run` does."""
-    evaluate, runner = FromTable(table), method.search
+    evaluate, runner, told = FromTable(table), method.search, head(method, table, budget)
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
+    if done:
+        continues(done.head, told)
     runs = {}
     for seed in seeds:
-        if seed < 0:
-            raise BadValue(f"a seed of {seed}: it must be at least 0")
-        search = runner(problem, np.random.default_rng(seed), **method.params)
+        if not 0 <= seed < 2**63:
+            raise BadValue(f"a seed of {seed}: it must be at least 0, and less than 2**63")
+        label = f"{method}, seed {seed}"
+        try:
+            search = runner(problem, np.random.default_rng(seed), **method.params)
+        except (Exception, SystemExit) as error:
+            raise RunnerFailed(f"{label}: {type(error).__name__}: {error}") from error
         if not isinstance(search, Generator):
             raise RunnerFailed(f"{method} returned {search!r}: a runner is a generator function")
         answers: Evaluator = evaluate
         if done and seed in past:
             answers = Replay(done.outcomes(past[seed]), evaluate)
-        runs[seed] = play(search, answers, budget, f"{method}, seed {seed}")
-    return Traces.record(head(method, table, budget), runs)
+        runs[seed] = play(search, answers, budget, label)
+        if isinstance(answers, Replay) and answers.left:
+            raise Diverged(f"{label}: it ended {answers.left} steps earlier than before")
+    return Traces.record(told, runs)
+
+
+def continues(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Check that runs of one head can go on as runs of another; raises `BadValue`.
+
+    Only the budget may differ, by being larger, and the method's source: then replay will tell.
+    """
+    for key in sorted(wanted.keys() - {"budget", "source_sha256"}):
+        if done.get(key) != wanted[key]:
+            raise BadValue(f"these are runs with {key} {done.get(key)}, asked was {wanted[key]}")
+    had, asked = done["budget"], wanted["budget"]
+    if had.keys() != asked.keys() or any(had[name] > asked[name] for name in had):
+        raise BadValue(
+            f"these are runs of {Budget(**had)}, asked were {Budget(**asked)}: a budget can only "
+            "grow"
+        )
 
 
 def head(method: Method, table: Table, budget: Budget) -> dict[str, Any]:
@@ -177,5 +224,6 @@ def head(method: Method, table: Table, budget: Budget) -> dict[str, Any]:
         "sign": table.task.metric.sign,
         "method": str(method),
         "params": method.resolved,
+        "source_sha256": method.source_sha256,
         "budget": budget.limits,
     }

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nasbench.budget import Budget
+from nasbench.errors import BadValue
 from nasbench.metrics.ranking import ranks
 from nasbench.metrics.regret import incumbent
+from nasbench.metrics.statistics import FEWEST
 from nasbench.store import Benchmark
 from nasbench.table import Record, Table
 from nasbench.trace import Traces
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from nasbench.check import Checked
 
 
 def print_json(value: Any) -> None:
@@ -62,6 +67,88 @@ def print_notes(bench: Benchmark) -> None:
             print(f"{label}: {text}")
 
 
+def print_list(benchmarks: Iterable[Mapping[str, Any]], rest: Mapping[str, Sequence[str]]) -> None:
+    """Print benchmarks (name, title, path), and names of other kinds."""
+    print_table(
+        ("benchmark", "", "imported"),
+        [(row["name"], row["title"], "yes" if row["path"] else "no") for row in benchmarks],
+    )
+    for kind, found in rest.items():
+        print(f"\n{kind}: {', '.join(found)}")
+
+
+def print_imported(bench: Benchmark) -> None:
+    """Print what an import brought, and where it went."""
+    for space, tasks in bench.spaces.items():
+        rows = len(bench[space, tasks[0]])
+        print(f"{space}: {rows:,} architectures, {len(tasks)} tasks: {', '.join(tasks)}")
+    print_notes(bench)
+    print(f"written to {bench.path}")
+
+
+def print_info(bench: Benchmark, spaces: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
+    """Print where a benchmark comes from, and a line for each table, as `described`."""
+    for key in ("title", "citation", "source", "source_sha256", "licence", "content_sha256"):
+        print(f"{key + ':':16}{bench.header[key]}")
+    print(f"{'a lookup gives:':16}{bench.header['answers']} epoch, mean over recorded seeds")
+    print(f"{'file:':16}{bench.path}\n")
+    print_table(
+        ("space", "architectures", "task", "metric", "epochs", "trainings", "recorded"),
+        [
+            (
+                f"{space} = {told['space']}",
+                told["architectures"],
+                task,
+                f"{told['metric']} ({told['goal']})",
+                told["epochs"],
+                len(told["seeds"]),
+                " ".join(told["recorded"]),
+            )
+            for space, tasks in spaces.items()
+            for task, told in tasks.items()
+        ],
+    )
+    print()
+    print_notes(bench)
+
+
+def print_check(checked: Checked) -> None:
+    """Print what `nasbench.check` found: problems, equal networks, noise, and what is missing."""
+    print(f"{checked.path}: its numbers are those that were written")
+    for problem in checked.problems:
+        print(f"problem: {problem}")
+    for space, told in checked.spaces.items():
+        print(
+            f"{space}: {told.classes:,} different networks, {told.several:,} of them under several "
+            f"names, {told.agree:,} of these with the same numbers under each; "
+            f"{told.runs:,} distinct runs"
+        )
+    words = {"seeds": "seeds of {:,} networks", "classes": "{:,} networks of several names"}
+    print()
+    print_table(
+        ("table", "schedule", "trainings", "seed noise of", "std", "tau", "disagree", "from"),
+        [
+            (
+                table.address,
+                table.schedule,
+                table.trainings,
+                table.noise_of,
+                table.noise.std,
+                table.noise.tau,
+                table.disagree,
+                words.get(table.noise_from, "-").format(table.noise.networks),
+            )
+            for table in checked.tables
+        ],
+    )
+    for table in checked.tables:
+        for each in filter(lambda counted: counted.missing, table.columns):
+            print(
+                f"missing in {table.address}, {table.schedule}: {each.missing:,} of "
+                f"{each.values:,} values of {each.column}"
+            )
+
+
 def when(at: str | int) -> str:
     """Say at which point of the training a number was taken."""
     return f"{at} epoch" if isinstance(at, str) else f"epoch {at}"
@@ -70,6 +157,7 @@ def when(at: str | int) -> str:
 def described(bench: Benchmark, space: str, task: str) -> dict[str, Any]:
     """Describe one table: its metrics, schedules, seeds and recorded columns."""
     table = bench[space, task]
+    columns, main = table.columns, ("valid", table.task.metric.name)
     return {
         "space": table.space.name,
         "architectures": len(table),
@@ -79,8 +167,8 @@ def described(bench: Benchmark, space: str, task: str) -> dict[str, Any]:
         "schedules": list(bench.schedules(space, task)),
         "epochs": table.epochs,
         "seeds": [None if seed < 0 else seed for seed in table.seed.tolist()],
-        "recorded": list(map(str, table.columns)),
-        "data_set": table.column().data_set or task,
+        "recorded": list(map(str, columns)),
+        "data_set": next((c.data_set for p, c in columns.items() if p[1:] == main), "") or task,
         "info": sorted(table.rows.info),
     }
 
@@ -117,6 +205,9 @@ def print_records(table: Table, records: Sequence[Record]) -> None:
 
 def _picks(traces: Traces, table: Table) -> tuple[Any, dict[str, Any]]:
     """Return the step each step would be judged by, and how good the last of them is."""
+    if not len(traces.value):
+        budget = Budget(**traces.head["budget"])
+        raise BadValue(f"no training fits into {budget}: a full one takes {table.epochs} epochs")
     pick = incumbent(traces.score, traces.epochs, traces.start)
     score = table.scores()
     last = int(pick[-1])
@@ -176,3 +267,5 @@ def print_study(rows: pd.DataFrame) -> None:
     print_table([words.get(key, key) for key in keys] + ["95 % interval", *tests], told)
     if not tests:
         print("\nvalidation regret only: this source has no test results")
+    if rows["runs"].max() < FEWEST:
+        print(f"with fewer than {FEWEST} runs the intervals are too narrow: run more seeds")

@@ -171,14 +171,20 @@ class Space(ABC):
 class Grid(Space):
     """Every combination of options is a member; neighbours differ in one decision."""
 
-    def __len__(self) -> int:
+    @cached_property
+    def _size(self) -> int:
         return prod(self.choices)
+
+    def __len__(self) -> int:
+        return self._size
 
     def __iter__(self) -> Iterator[Architecture]:
         return product(*map(range, self.choices))
 
     def at(self, index: int) -> Architecture:
         """Read the number's digits; the last decision turns fastest."""
+        if not 0 <= index < self._size:
+            raise IndexError(f"{self.name} has members 0 to {self._size - 1}, asked was {index}")
         genes = []
         for n in reversed(self.choices):
             index, gene = divmod(index, n)
@@ -226,6 +232,8 @@ class Listed(Space):
 
     def at(self, index: int) -> Architecture:
         """Look the member up."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"{self.name} has members 0 to {len(self) - 1}, asked was {index}")
         return self._members[index]
 
     def index(self, arch: Architecture) -> int:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
+from glob import escape
 from hashlib import sha256
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.errors import BadFile, BadValue, NotRecorded
+from nasbench.errors import BadFile, BadValue, NasbenchError, NotRecorded
 from nasbench.find import find, unknown
 from nasbench.table import Column, Info, Point, Rows, Table
 
@@ -33,17 +35,50 @@ VERSION = 1
 
 @contextmanager
 def atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary file beside `path` that takes its place when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    """Open a temporary file beside `path` that takes its place when all went well.
+
+    Raises `BadFile` where it can't be written. Whatever happens, an earlier file is whole. A killed
+    process leaves its temporary behind, which the next write to the same path removes.
+    """
     try:
-        with temporary.open("x+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 8}"):
+            with suppress(OSError), left.open("rb") as file:
+                _lock(file)
+                left.unlink()
+        with _temporary(path) as file:
+            try:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                if os.name == "nt":  # which renames no open file
+                    file.close()
+                os.replace(file.name, path)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise BadFile(f"{path} can't be written: {error.strerror or error}") from error
+
+
+def _temporary(path: Path) -> BinaryIO:
+    """Make a temporary file, locked as long as it's open: so it's known whose writer lives."""
+    while True:
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        file = temporary.open("x+b")
+        with suppress(OSError):  # some file systems know no locks: what is left there stays
+            _lock(file, wait=True)
+        if temporary.exists():  # nobody took it for an abandoned one before it was locked
+            return file
+        file.close()
+
+
+def _lock(file: BinaryIO, wait: bool = False) -> None:
+    """Lock a file until it's closed; raises `OSError` where that can't be had."""
+    if sys.platform != "win32":
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Table]]) -> None:
@@ -65,7 +100,7 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
         digest = sha256(array.tobytes()).hexdigest()
         listed.append(f"{dataset.name} {array.dtype.str} {array.shape} {digest}\n")
 
-    with atomic(path) as raw, h5py.File(raw, "w") as file:
+    with atomic(path) as raw, h5py.File(raw, "w", libver="v110") as file:
         for space_name, table in tables:
             rows, space = table.rows, file.require_group(space_name)
             if not len(space):
@@ -98,6 +133,24 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
         file.attrs.update({"content_sha256": content, **header})
 
 
+def _plain(name: str) -> str:
+    """Refuse a name that is a path: a data file must not have a Python file loaded."""
+    if name.isidentifier():
+        return name
+    raise BadFile(f"{name!r} names no space or task")
+
+
+@contextmanager
+def _intact(path: Path) -> Iterator[None]:
+    """Say in one line what h5py found wrong with a damaged file."""
+    try:
+        yield
+    except NasbenchError:
+        raise
+    except (AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise BadFile(f"{path} is damaged: {' '.join(str(error).split())}") from error
+
+
 class Benchmark:
     """An open benchmark: tables by space and task, and where they come from.
 
@@ -109,44 +162,50 @@ class Benchmark:
     def __init__(self, path: str | Path) -> None:
         import h5py
 
+        if not Path(path).is_file():
+            raise BadFile(f"no file {Path(path).absolute()}")
         self.path = Path(path).resolve()
-        if not self.path.is_file():
-            raise BadFile(f"no file {self.path}")
         try:
             self._file = h5py.File(self.path, "r", locking=False)
         except OSError as error:
             why = str(error).removeprefix("Unable to synchronously open file ").strip("()")
             raise BadFile(f"{self.path} can't be read as HDF5: {why}") from error
         attrs = self._file.attrs
-        if attrs.get("format") != FORMAT:
+        with _intact(self.path):
+            kind, version = attrs.get("format"), int(attrs.get("version", 0))
+            self.name = str(attrs.get("benchmark", self.path.stem))
+        if kind != FORMAT:
             raise BadFile(f"{self.path} is no nasbench file: it has no attribute format={FORMAT!r}")
-        if attrs["version"] > VERSION:
+        if version > VERSION:
             raise BadFile(
-                f"{self.path} has format version {attrs['version']}, this nasbench reads up to "
-                f"{VERSION}: upgrade nasbench, or import the benchmark again"
+                f"{self.path} has format version {version}, this nasbench reads up to {VERSION}: "
+                "upgrade nasbench, or import the benchmark again"
             )
-        self.name: str = attrs["benchmark"]
         self._tables: dict[tuple[str, str, str | None], Table] = {}
         self._rows: dict[str, Rows] = {}
 
     @cached_property
     def header(self) -> dict[str, Any]:
         """What the file says about itself: source, licence, checksums, notes, what was left out."""
-        return {
-            key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
-            for key, value in self._file.attrs.items()
-        }
+        with _intact(self.path):
+            return {
+                key: value.tolist() if isinstance(value, np.ndarray | np.generic) else value
+                for key, value in self._file.attrs.items()
+            }
 
     @cached_property
     def spaces(self) -> dict[str, tuple[str, ...]]:
         """The spaces, and the tasks recorded on each."""
         own = {"arch", "name", "trained_as", "info"}
-        return {name: tuple(t for t in group if t not in own) for name, group in self._file.items()}
+        with _intact(self.path):
+            found = self._file.items()
+            return {name: tuple(task for task in group if task not in own) for name, group in found}
 
     def schedules(self, space: str, task: str) -> tuple[str, ...]:
         """List the training schedules recorded for a space and task, the default one first."""
-        group = self._file[space][task]
-        return tuple(sorted(group, key=lambda name: (name != group.attrs["default"], name)))
+        with _intact(self.path):
+            group = self._file[space][task]
+            return tuple(sorted(group, key=lambda name: (name != group.attrs["default"], name)))
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((space, task) for space, tasks in self.spaces.items() for task in tasks)
@@ -181,25 +240,26 @@ class Benchmark:
         schedule = known[0] if schedule is None else schedule
         if schedule not in known:
             raise unknown(f"schedule of {self.name}/{space}/{task}", schedule, list(known))
-        group = self._file[space][task][schedule]
-        return Table(
-            f"{self.name}/{space}/{task}",
-            self._rows_of(space),
-            find("tasks", task),
-            self.header["answers"],
-            self._array(group, "epoch"),
-            self._array(group, "seed"),
-            _Columns(self, group),
-            self._array(group, "seconds") if "seconds" in group else None,
-            schedule,
-            self.header["content_sha256"],
-        )
+        with _intact(self.path):
+            group = self._file[space][task][schedule]
+            return Table(
+                f"{self.name}/{space}/{task}",
+                self._rows_of(space),
+                find("tasks", _plain(task)),
+                self.header["answers"],
+                self._array(group, "epoch"),
+                self._array(group, "seed"),
+                _Columns(self, group),
+                self._array(group, "seconds") if "seconds" in group else None,
+                schedule,
+                self.header["content_sha256"],
+            )
 
     def _rows_of(self, space: str) -> Rows:
         if space not in self._rows:
             group = self._file[space]
             self._rows[space] = Rows(
-                find("spaces", str(group.attrs["space"])),
+                find("spaces", _plain(group.attrs["space"])),
                 self._array(group, "arch"),
                 self._array(group, "name"),
                 self._array(group, "trained_as"),
@@ -271,21 +331,30 @@ class _Columns(Mapping[Point, Column]):
         if point not in self._opened:
             if point not in self:
                 raise KeyError(point)
-            told = self._group[str(point)].attrs
-            self._opened[point] = Column(
-                self._bench._array(self._group, str(point)),
-                told.get("epoch_chosen_by", ""),
-                told.get("data_set", ""),
-            )
+            with _intact(self._bench.path):
+                told = self._group[str(point)].attrs
+                self._opened[point] = Column(
+                    self._bench._array(self._group, str(point)),
+                    told.get("epoch_chosen_by", ""),
+                    told.get("data_set", ""),
+                )
         return self._opened[point]
 
     def __contains__(self, point: object) -> bool:
-        return point in self._opened or (isinstance(point, Point) and str(point) in self._group)
+        if point in self._opened:
+            return True
+        with _intact(self._bench.path):
+            return isinstance(point, Point) and str(point) in self._group
 
     def __iter__(self) -> Iterator[Point]:
-        for at in ("curve", "best", "final"):
-            for split, metrics in self._group.get(at, {}).items():
-                yield from (Point(at, split, metric) for metric in metrics)
+        with _intact(self._bench.path):
+            points = [
+                Point(at, split, metric)
+                for at in ("curve", "best", "final")
+                for split, metrics in self._group.get(at, {}).items()
+                for metric in metrics
+            ]
+        return iter(points)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

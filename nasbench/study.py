@@ -6,21 +6,31 @@ say themselves what they are, so there is nothing else to keep in step with them
 
 from __future__ import annotations
 
+import os
 import pickle
+import signal
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from multiprocessing import parent_process
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Thread, current_thread, main_thread
+from urllib.parse import quote
 
 from nasbench.budget import Budget
-from nasbench.errors import BadValue, RunnerFailed
-from nasbench.loop import Method, head, run_method
+from nasbench.errors import BadValue, Diverged, RunnerFailed
+from nasbench.evaluate import missing
+from nasbench.find import unknown
+from nasbench.loop import Method, continues, head, run_method
 from nasbench.store import Benchmark
 from nasbench.trace import Traces
 
-BLOCK = 100
+BLOCK = 25
 """Seeds in one unit of work and of storage."""
 
 
@@ -39,7 +49,7 @@ class Unit:
     @property
     def file(self) -> Path:
         """Where its traces go."""
-        method = str(self.method).replace(":", ",")
+        method = quote(str(self.method).replace(":", ","), safe="=., +-")
         name = f"seeds_{self.seeds.start:06}.npz"
         return self.out / "traces" / self.space / self.task / method / name
 
@@ -48,22 +58,12 @@ class Unit:
         if not self.file.is_file():
             return True
         table, done = _open(self.benchmark)[self.space, self.task], Traces.load(self.file)
-        wanted = head(self.method, table, self.budget)
-        if done.head == wanted and len(done) >= len(self.seeds):
-            return False
-        for key in wanted.keys() - {"budget"}:
-            if done.head[key] != wanted[key]:
-                raise BadValue(
-                    f"{self.file} was run with {key} {done.head[key]}, asked was {wanted[key]}: "
-                    "use another --out"
-                )
-        had, asked = done.head["budget"], wanted["budget"]
-        if had.keys() != asked.keys() or any(had[name] > asked[name] for name in had):
-            raise BadValue(
-                f"{self.file} has runs of {Budget(**had)}, asked were {self.budget}: a budget can "
-                f"only grow, or use another --out"
-            )
-        return True
+        wanted, seeds = head(self.method, table, self.budget), list(self.seeds)
+        try:
+            continues(done.head, wanted)
+        except BadValue as error:
+            raise BadValue(f"{self.file}: {error}; use another --out") from None
+        return done.head != wanted or done.seed[: len(seeds)].tolist() != seeds
 
     def run(self) -> None:
         """Do it, going on from what an earlier call left, and write the file."""
@@ -71,12 +71,43 @@ class Unit:
         if self.file.is_file():
             done = Traces.load(self.file)
             seeds = range(seeds.start, max(seeds.stop, seeds.start + len(done)))
-        run_method(self.method, table, seeds, self.budget, done).save(self.file)
+        try:
+            traces = run_method(self.method, table, seeds, self.budget, done)
+        except Diverged:
+            if done is None or done.head["source_sha256"] != self.method.source_sha256:
+                raise
+            # The same method asks otherwise with more to spend: its runs are run again from the
+            # start, which costs nothing where the answers are looked up.
+            traces = run_method(self.method, table, seeds, self.budget)
+        traces.save(self.file)
 
 
 @cache
 def _open(path: Path) -> Benchmark:
     return Benchmark(path)
+
+
+def choose(
+    bench: Benchmark, spaces: Sequence[str] = (), tasks: Sequence[str] = ()
+) -> list[tuple[str, str]]:
+    """List the tables of these spaces and tasks, by default all; raises `UnknownName`."""
+    for space in spaces:
+        if space not in bench.spaces:
+            raise unknown(f"space of {bench.name}", space, list(bench.spaces))
+    tables = [table for table in bench if table[0] in (spaces or bench.spaces)]
+    known = sorted({task for _, task in tables})
+    for task in tasks:
+        if task not in known:
+            raise unknown(f"task of {bench.name}", task, known)
+    return [table for table in tables if table[1] in (tasks or known)]
+
+
+def not_applicable(
+    bench: Benchmark, tables: Iterable[tuple[str, str]] | None = None
+) -> dict[tuple[str, str], str]:
+    """Name the (space, task) pairs that no search can run on, and why."""
+    reasons = {key: missing(bench[key]) for key in tables or bench}
+    return {key: why for key, why in reasons.items() if why}
 
 
 def units(
@@ -94,11 +125,20 @@ def units(
     """
     if seeds < 1:
         raise BadValue(f"a study of {seeds} seeds: it must be at least 1")
+    if seeds > 1_000_000:
+        raise BadValue(f"a study of {seeds} seeds: a million is the most")
     blocks = [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
-    every = (
+    every = [
         Unit(bench.path, space, task, method, block, budget, out)
         for (space, task), method, block in product(tables or bench, methods, blocks)
-    )
+    ]
+    if len({unit.file for unit in every}) < len(every):
+        names = ", ".join(map(str, methods))
+        raise BadValue(f"two methods, or tables, go by the same name: {names}; rename one")
+    if first := next((out / "traces").rglob("[!.]*.npz"), None):
+        there = Traces.load(first).head.get("benchmark")
+        if there != bench.name:
+            raise BadValue(f"{out} is a study of {there}: use another --out for {bench.name}")
     return [unit for unit in every if unit.pending()]
 
 
@@ -113,16 +153,55 @@ def study(todo: Sequence[Unit], executor: Executor | None = None) -> Iterator[Un
             unit.run()
             yield unit
         return
-    futures = {executor.submit(_run, _packed(unit)): unit for unit in todo}
+    packed = [(unit, _packed(unit)) for unit in todo]
+    futures: dict[Future[None], Unit] = {}
     try:
+        with _deaf():
+            futures |= {executor.submit(_run, work): unit for unit, work in packed}
         for future in as_completed(futures):
             future.result()
             yield futures[future]
     except BrokenExecutor as error:
         raise RunnerFailed(f"a worker process died (out of memory?): {error}") from error
-    finally:
+    except BaseException:
         for future in futures:
             future.cancel()
+        raise
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let Ctrl-C wait. A process started meanwhile is deaf until it knows that it is a worker."""
+    if sys.platform == "win32" or current_thread() is not main_thread():
+        yield
+        return
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        for number in heard:
+            signal.raise_signal(number)
+
+
+def be_a_worker() -> None:
+    """Prepare a process of a pool: it leaves Ctrl-C to its parent, and doesn't outlive it.
+
+    Then a stopped study finishes the units at work, and of a killed one no process stays.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    Thread(target=_die_with, args=(parent_process(),), daemon=True).start()
+
+
+def _die_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _packed(unit: Unit) -> bytes:

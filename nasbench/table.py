@@ -146,7 +146,7 @@ class Record:
     info: Mapping[str, float]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Table:
     """Every recorded training of one space on one task under one schedule.
 
@@ -171,6 +171,9 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"<table {self.address}, {self.schedule}: {len(self):,} architectures>"
 
     @property
     def space(self) -> Space:
@@ -289,7 +292,7 @@ class Table:
             metric.sign * value,
             values,
             seconds[row],
-            {name: numbers[row] for name, numbers in self._info},
+            {name: numbers[row] for name, numbers in self.info.items()},
         )
 
     def best(
@@ -322,7 +325,7 @@ class Table:
     def facts(self, key: Key) -> dict[str, float]:
         """Return what costs nothing to know about an architecture: parameters, latency ..."""
         row = self.row(key)
-        return {name: numbers[row] for name, numbers in self._info}
+        return {name: numbers[row] for name, numbers in self.info.items()}
 
     def cost_seconds(self, at: int | None = None) -> Floats:
         """Return the seconds of training up to an epoch (N,), the mean over seeds; NaN if unknown.
@@ -349,17 +352,18 @@ class Table:
             if point.at != "curve"
         }
         data["seconds"] = self.cost_seconds()
-        data |= {name: np.array(numbers) for name, numbers in self._info}
+        data |= {name: np.array(numbers) for name, numbers in self.info.items()}
         return pd.DataFrame(data, index=pd.Index(self.rows.names, name="architecture"))
 
     @cached_property
-    def _info(self) -> list[tuple[str, list[float]]]:
-        found: list[tuple[str, list[float]]] = []
+    def info(self) -> dict[str, list[float]]:
+        """What costs nothing to know: parameters, latency ..., by name, one number a row."""
+        found: dict[str, list[float]] = {}
         for name, info in self.rows.info.items():
             if not info.tasks:
-                found.append((name, info.values.tolist()))
+                found[name] = info.values.tolist()
             elif self.task.name in info.tasks:
-                found.append((name, info.values[:, info.tasks.index(self.task.name)].tolist()))
+                found[name] = info.values[:, info.tasks.index(self.task.name)].tolist()
         return found
 
     def _record_columns(self, at: str | int) -> Any:

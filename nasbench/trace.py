@@ -6,7 +6,6 @@ Columns, not rows: a lookup run takes milliseconds, so its record must not take 
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -24,11 +23,13 @@ from nasbench.table import Floats
 if TYPE_CHECKING:
     import pandas as pd
 
+_HEAD = {"benchmark", "content_sha256", "space", "task", "schedule", "answers", "metric", "sign"}
+_HEAD |= {"method", "params", "source_sha256", "budget"}
 _COLUMNS = {"seed": "<i8", "start": "<i8", "arch": "|i1", "epochs": "<i4"}
 _COLUMNS |= {"value": "<f8", "seconds": "<f8"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Traces:
     """R runs of one method on one table, of T steps together.
 
@@ -66,6 +67,10 @@ class Traces:
 
     def __len__(self) -> int:
         return len(self.seed)
+
+    def __repr__(self) -> str:
+        where = "/".join(self.head[key] for key in ("benchmark", "space", "task"))
+        return f"<{len(self)} runs of {self.head['method']} on {where}, {len(self.value):,} steps>"
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -125,8 +130,10 @@ class Traces:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 head = json.loads(file["head"].tobytes())
                 columns = {name: file[name] for name in _COLUMNS}
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except Exception as error:  # a damaged archive fails in many ways
             raise BadFile(f"{path} is no file of traces: {error}") from error
+        if lacks := sorted(_HEAD - head.keys()):
+            raise BadFile(f"{path} is of another version of nasbench: it doesn't say {lacks}")
         steps = {len(columns[name]) for name in ("arch", "epochs", "value", "seconds")}
         if steps != {columns["start"][-1]} or len(columns["start"]) != len(columns["seed"]) + 1:
             raise BadFile(f"{path} is no file of traces: its columns don't fit together")

@@ -19,6 +19,8 @@ def search(
     problem: Problem, rng: np.random.Generator, *, starts: int = 10, first: bool = True
 ) -> Search:
     """Climb from the best of a few, again and again, until the whole space is known."""
+    if starts < 1:
+        raise ValueError(f"starts is {starts}: it must be at least 1")
     space = problem.space
     seen: dict[Architecture, float] = {}
 

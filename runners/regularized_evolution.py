@@ -18,6 +18,8 @@ def search(
     problem: Problem, rng: np.random.Generator, *, population: int = 10, tournament: int = 3
 ) -> Search:
     """Mutate the best of a random few of the living."""
+    if population < 1 or tournament < 1:
+        raise ValueError(f"population {population}, tournament {tournament}: at least 1 each")
     space = problem.space
     living: deque[Outcome] = deque(maxlen=population)
     while len(living) < population:

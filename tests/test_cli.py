@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nasbench.__main__ import main
-from tests.made_up import write_made_up
+from nasbench.find import find
+from nasbench.store import write
+from tests.made_up import made_up, write_made_up
 
 ROOT = Path(__file__).parents[1]
 
@@ -43,11 +46,10 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 
 def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     listed = told(capsys, "list")
-    assert {row["name"]: bool(row["path"]) for row in listed["benchmarks"]} == {
-        "made_up": True,
-        "nasbench201": False,
-        "transnas101": False,
-    }
+    there = {row["name"]: bool(row["path"]) for row in listed["benchmarks"]}
+    assert there["made_up"]
+    assert there.keys() > {"csv", "nasbench201", "nasbench_macro", "transnas101"}
+    assert sum(there.values()) == 1
     assert "transnas_macro" in listed["spaces"]
     assert "local_search" in listed["runners"]
     assert "made_up" in said(capsys, "list")
@@ -88,7 +90,8 @@ def test_query(capsys: pytest.CaptureFixture[str]) -> None:
     record = told(capsys, "query", where, arch)
     assert (record["name"], record["arch"]) == (arch, [1, 0, 2, 3, 3, 3])
     assert record["values"]["valid"]["top1"] == record["value"]
-    assert told(capsys, "query", where, str(record["row"])) == record
+    for key in (str(record["row"]), "1,0,2,3,3,3", "(1, 0, 2, 3, 3, 3)"):
+        assert told(capsys, "query", where, key) == record
     assert told(capsys, "query", where, arch, "--at", "9")["epochs"] == 9
     assert f"{record['value']:.4f}".rstrip("0") in said(capsys, "query", where, arch)
 
@@ -125,6 +128,51 @@ def test_study_and_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert "local_search:starts=3" in said(capsys, "report", "mine")
 
 
+def test_a_study_skips_what_is_not_applicable(capsys: pytest.CaptureFixture[str]) -> None:
+    whole = made_up("nasbench_macro", "cifar10")
+    columns = {point: column for point, column in whole.columns.items() if point.split == "test"}
+    tables = [
+        ("macro", whole),
+        ("macro", replace(whole, task=find("tasks", "cifar100"), columns=columns)),
+    ]
+    header = dict.fromkeys(("title", "citation", "source", "source_sha256", "licence"), "none")
+    header |= {"benchmark": "mixed", "answers": "best"}
+    write(Path("mixed.h5"), {**header, "notes": [], "left_out": []}, tables)
+    study = ["study", "mixed.h5", "--seeds", "2", "--runners", "random_search", "--workers", "1"]
+    out = said(capsys, *study, "--out", "mine")
+    assert out.startswith(
+        "mixed/macro/cifar100 is not applicable: a search sees validation results only, and "
+        "mixed/macro/cifar100 has no best/valid/top1; recorded: "
+    )
+    assert "x 2 seeds = 2 runs of 50 queries" in out
+    assert [path.name for path in Path("mine/traces/macro").iterdir()] == ["cifar10"]
+    assert main([*study, "--out", "other", "--tasks", "cifar100"]) == 2
+    assert "not applicable: a search sees" in capsys.readouterr().err
+    assert not Path("other").exists()
+
+
+def test_check(capsys: pytest.CaptureFixture[str]) -> None:
+    found = told(capsys, "check", "made_up")
+    assert (found["name"], found["problems"]) == ("made_up", [])
+    assert [table["noise_from"] for table in found["tables"]] == ["seeds"] * 3
+    assert "seeds of 3,927 networks" in said(capsys, "check", "made_up")
+
+
+def test_convert_and_import(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = told(capsys, "info", "made_up")
+    out = said(capsys, "convert", "made_up", "--to", "csv", "--out", "sub/made_up.csv")
+    assert out.startswith("written to sub/made_up.csv, 69.")
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path))
+    said(capsys, "import", "csv", "sub/made_up.csv")
+    after = told(capsys, "info", "made_up")
+    assert after["content_sha256"] == before["content_sha256"]
+    assert after["spaces"] == before["spaces"]
+    said(capsys, "import", "csv", "sub/made_up.csv", "--as", "mine")
+    assert (tmp_path / "tables" / "mine.h5").is_file()
+
+
 def test_a_benchmark_by_its_path(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(home / "tables" / "made_up.h5")
     assert (
@@ -141,7 +189,7 @@ WRONG = {
     "bes made_up": "No such command 'bes'. Did you mean 'best'?",
     "best": "Missing argument 'BENCH/SPACE/TASK'",
     "best made_up/cell/jigsaw --kk 3": "No such option: --kk",
-    "info mad_up": "no benchmark 'mad_up'; did you mean 'made_up'? there are: made_up, nasbench201",
+    "info mad_up": "no benchmark 'mad_up'; did you mean 'made_up'? there are: csv, made_up, nas",
     "info transnas101": "transnas101 is not imported yet: nasbench import transnas101 PATH",
     "info ./none.h5": "no file",
     "best made_up/cel/jigsaw": "no space of made_up 'cel'; did you mean 'cell'?",
@@ -164,6 +212,9 @@ WRONG = {
     "run made_up/cell/jigsaw/local_search/-1": "seed '-1': expected a whole number from 0",
     "run made_up/cell/jigsaw/local_search/0/9": "expected BENCH/SPACE/TASK/RUNNER/SEED, each said",
     "run made_up/cell/jigsaw/local_search/0 --seed 1": "each said once",
+    "run made_up/cell/jigsaw/local_search/0 --epochs 5": "no training fits into 5 epochs: a full",
+    "run made_up/cell/jigsaw/local_search/99999999999999999999": "expected a whole number from 0",
+    "run made_up/cell/jigsaw --runner local_search:starts=0": "starts is 0: it must be at least 1",
     "run made_up/cell/jigsaw/local_search/0 --queries 0": "a budget of 0 queries: it must be more",
     "run made_up/cell/jigsaw/local_search/0 --seconds nan": "a budget of nan seconds: it must be",
     "run made_up/cell/jigsaw --runner ./none.py": "none.py; a runner's own file is given by",
@@ -176,7 +227,13 @@ WRONG = {
     "study made_up --out o --workers 0": "0 workers: it must be at least 1",
     "study made_up": "Missing option '--out'",
     "report none": "none",
-    "import transnas101": "transnas101 needs the path of the CSV export",
+    "check none": "no benchmark 'none'",
+    "convert made_up --to xls --out x": "no format 'xls'; there are: csv, parquet, npz",
+    "convert made_up --to csv": "Missing option '--out'",
+    "import csv": "csv needs the path of a CSV file with the columns space, task, architecture",
+    "import csv none.csv": "no file or folder none.csv; csv is imported from a CSV file with",
+    "import nasbench_macro": "needs the path of nas-bench-macro_cifar10.json",
+    "import transnas101": "transnas101 needs the path of the ",
     "import transnas101 none.csv": "no file or folder none.csv; transnas101 is imported",
     "import transnas": "no benchmark 'transnas'; did you mean 'transnas101'?",
 }
@@ -210,6 +267,19 @@ def test_a_runner_that_raises(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_closed_pipe_is_no_error(home: Path) -> None:
-    code = f"{sys.executable} -m nasbench info made_up | head -1"
-    done = subprocess.run(code, shell=True, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "Traceback" not in done.stderr
+    nasbench = f"{sys.executable} -m nasbench best made_up/cell/jigsaw -k 4096"
+    for reader in ("head -1", "true"):
+        code = f"{nasbench} | {reader}; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(
+            ["bash", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.stdout.splitlines()[-1] == "0"
+        assert not done.stderr
+
+
+def test_a_full_disk_is_said(home: Path) -> None:
+    code = f"{sys.executable} -m nasbench info made_up > /dev/full"
+    done = subprocess.run(
+        ["bash", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, "nasbench: No space left on device\n")

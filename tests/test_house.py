@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 import nasbench
+from nasbench.benchmark import import_benchmark
 from nasbench.budget import Budget, Cost
-from nasbench.errors import OutsideSpace
+from nasbench.errors import BadFile, OutsideSpace
 from nasbench.find import find
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Space
@@ -117,7 +118,7 @@ def test_links_between_documents() -> None:
 def examples(tmp_path: Path) -> list[Path]:
     """The Python examples of CONTRIBUTING.md, each as a file."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    written = [tmp_path / "runner.py", tmp_path / "space.py"]
+    written = [tmp_path / f"{name}.py" for name in ("runner", "space", "home_widths")]
     for path, code in zip(written, re.findall(r"```python\n(.*?)```", text, re.S), strict=True):
         path.write_text(code, encoding="utf-8")
     return written
@@ -155,3 +156,16 @@ def test_example_runner(examples: list[Path], space: Space) -> None:
         asked = search.send(outcome)
     search.close()
     assert max(scores) == 6  # the top is three steps from anywhere
+
+
+def test_benchmark_of_the_contributing_guide(
+    examples: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
+    csv = tmp_path / "widths.csv"
+    csv.write_text("arch,valid_top1\n8:8:8:8:8,51.5\n64:64:64:64:64,84.25\n")
+    bench = import_benchmark(str(examples[2]), csv)
+    assert bench["cifar10"].best()[0].name == "64:64:64:64:64"
+    csv.write_text("arch,valid_top1\n8:8:8:8:9,51.5\n")
+    with pytest.raises(BadFile, match="'8:8:8:8:9' is not in nats_size"):
+        import_benchmark(str(examples[2]), csv)

@@ -333,7 +333,7 @@ EXPORTS: dict[str, tuple[Callable[[list[str]], bytes], tuple[str, ...]]] = {
     "text": (lambda _: b"Some words, and others.\nMore, and,\nmore, of, them\n", ("is not the",)),
     "ragged": (lambda e: joined([*e[:9], e[9] + ",1", *e[10:]]), ("is not the CSV", "line 10")),
     "binary": (lambda _: bytes(range(256)) * 40, ("is not the CSV export",)),
-    "zip": (lambda _: wheel_of({"a": b"b"}), ("is not the CSV export",)),
+    "zip": (lambda _: wheel_of({"a": b"b"}), ("it is a zip, but not of torch.save",)),
     "header only": (lambda e: joined(e[:1]), ("expected 3,256 architectures", "found 0")),
     "another benchmark": (
         lambda _: b"file id,arch str,validation accuracy\n0,|none~0|,10.0\n",
@@ -443,7 +443,9 @@ def test_no_file(name: str, home: Path, tmp_path: Path) -> None:
 
 
 def test_no_path(home: Path) -> None:
-    with pytest.raises(BadFile, match=r"needs the path of the CSV export"):
+    with pytest.raises(
+        BadFile, match=r"needs the path of the published .*\.pth, or the CSV export"
+    ):
         import_benchmark("transnas101")
     with pytest.raises(BadFile, match="not imported yet: nasbench import transnas101 PATH"):
         open_benchmark("transnas101")
@@ -739,7 +741,7 @@ def test_each_benchmark_refuses_the_others_file(
     refused("nasbench201", tmp_path / "a", home, "is not the wheel")
     (home / "nasbench201.h5").unlink()
     (tmp_path / "b").write_bytes(wheel_of(raw))
-    refused("transnas101", tmp_path / "b", home, "is not the CSV export")
+    refused("transnas101", tmp_path / "b", home, "it is a zip, but not of torch.save")
 
 
 def test_a_package_that_is_not_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged, NotRecorded, RunnerFailed
 from nasbench.find import find, names
 from nasbench.loop import Method, run
-from nasbench.search import AskTell, Query, Search, ask, ask_all, drive
+from nasbench.search import AskTell, Problem, Query, Runner, Search, ask, ask_all, drive
 from nasbench.space import Architecture, Grid
 from nasbench.table import Table
 from nasbench.trace import Traces
@@ -235,10 +236,69 @@ def test_local_search_moves_to_the_best_of_all_neighbours(table: Table) -> None:
     assert archs[25] in table.space.neighbours(archs[step])
 
 
+def walk(stride: int, steps: int = 1000) -> Runner:
+    def search(problem: Problem, rng: np.random.Generator) -> Search:
+        for step in range(steps):
+            yield from ask(Query(problem.space.at(step * stride % len(problem.space))))
+
+    return search
+
+
 def test_a_changed_method_does_not_resume(table: Table) -> None:
-    past = run("regularized_evolution", table, [0], Budget(queries=30))
-    with pytest.raises(Diverged, match=r"population=5, seed 0, step 6: was .* is now"):
-        run("regularized_evolution", table, [0], BUDGET, done=past, population=5)
+    past = run(walk(1), table, [0], Budget(queries=30))
+    with pytest.raises(Diverged, match=r"search, seed 0, step 2: was .* is now .* has changed"):
+        run(walk(2), table, [0], BUDGET, done=past)
+    with pytest.raises(Diverged, match=r"search, seed 0: it ended 25 steps earlier than before"):
+        run(walk(1, steps=5), table, [0], BUDGET, done=past)
+
+
+def test_runs_are_not_continued_as_other_runs(table: Table) -> None:
+    past = run("random_search", table, [0], BUDGET)
+    with pytest.raises(BadValue, match="runs with space transnas_cell, asked was transnas_macro"):
+        run("random_search", made_up("transnas_macro", table.task), [0], BUDGET, done=past)
+    with pytest.raises(BadValue, match="runs with method random_search, asked was local_search"):
+        run("local_search", table, [0], BUDGET, done=past)
+    with pytest.raises(BadValue, match="runs of 60 queries, asked were 7 queries: a budget can"):
+        run("random_search", table, [0], Budget(queries=7), done=past)
+
+
+def test_what_is_asked_must_be_whole_numbers_whatever_was_asked_before(table: Table) -> None:
+    def real(problem: Problem, rng: np.random.Generator) -> Search:
+        yield from ask(Query((0,) * 6))
+        yield from ask(Query((0.0,) * 6))  # type: ignore[arg-type]
+
+    with pytest.raises(RunnerFailed, match=r"step 2: \(0.0, .*\) is not in transnas_cell"):
+        run(real, table)
+
+
+@pytest.mark.parametrize("kind", [list, np.array])
+def test_what_is_asked_may_be_any_sequence(kind: Any, table: Table) -> None:
+    def lists(problem: Problem, rng: np.random.Generator) -> Search:
+        while True:
+            yield from ask(Query(kind(problem.space.sample(rng))))
+
+    some = run(lists, table, [0], Budget(queries=5))
+    more = run(lists, table, [0], BUDGET, done=some)
+    assert np.array_equal(more.arch, run("random_search", table, [0], BUDGET).arch)
+
+
+def test_a_method_is_handed_facts_and_no_table(table: Table) -> None:
+    def curious(problem: Problem, rng: np.random.Generator) -> Search:
+        assert problem.measure((1, 1, 1, 1, 1, 1)) == {"params": 6007}
+        assert not hasattr(problem.measure, "__self__")
+        yield from ask(Query((0,) * 6))
+
+    assert len(run(curious, table).value) == 1
+
+
+def test_epochs_are_charged_as_asked(table: Table) -> None:
+    def short(problem: Problem, rng: np.random.Generator) -> Search:
+        while True:
+            yield from ask(Query(problem.space.sample(rng), epochs=2))
+
+    traces = run(short, table, [0], Budget(epochs=21))
+    assert (len(traces.value), set(traces.epochs.tolist())) == (10, {2})
+    assert len(run(short, table, [0], Budget(queries=2.5)).value) == 2
 
 
 def broken(problem: object, rng: object) -> Search:
@@ -266,6 +326,15 @@ def no_generator(problem: object, rng: object) -> list[int]:
     return []
 
 
+def leaves(problem: object, rng: object) -> Search:
+    raise SystemExit(0)
+    yield
+
+
+def refuses(problem: object, rng: object) -> Search:
+    raise ValueError("not today")
+
+
 @pytest.mark.parametrize(
     ("runner", "why"),
     [
@@ -274,12 +343,46 @@ def no_generator(problem: object, rng: object) -> list[int]:
         (empty, r"it yielded \[\]"),
         (too_long, "has no epoch 10; its epochs are 1 to 9"),
         (outside, r"\(0, 0, 0, 0, 0, 4\) is not in transnas_cell: .* look like 64-41414-1_02_333"),
+        (leaves, "leaves, seed 4, step 1: SystemExit: 0"),
+        (refuses, "refuses, seed 4: ValueError: not today"),
         (no_generator, r"no_generator returned \[\]: a runner is a generator function"),
     ],
 )
 def test_a_runner_that_fails_is_named(runner: object, why: str) -> None:
     with pytest.raises(RunnerFailed, match=why):
         run(runner, made_up(), [4])  # type: ignore[arg-type]
+
+
+def needy(problem: object, rng: object, *, need: int) -> Search:
+    yield from ()
+
+
+def shy(problem: object) -> Search:
+    yield from ()
+
+
+@pytest.mark.parametrize(
+    ("runner", "why"), [(needy, "a default for every"), (shy, "must be search")]
+)
+def test_a_runner_of_another_signature_is_refused(runner: Any, why: str) -> None:
+    with pytest.raises(BadValue, match=why):
+        run(runner, made_up())
+
+
+def test_a_runner_that_is_no_function_is_refused() -> None:
+    with pytest.raises(BadValue, match="its search is 5, not a function"):
+        run(5, made_up())  # type: ignore[arg-type]
+
+
+def test_a_users_file_may_hold_a_dataclass(tmp_path: Path, table: Table) -> None:
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from nasbench.search import Query, ask\n\n"
+        "@dataclass\nclass Seen:\n    best: float = 0.0\n\n"
+        "def search(problem, rng):\n    yield from ask(Query(problem.space.sample(rng)))\n"
+    )
+    assert len(run(str(mine), table).value) == 1
 
 
 def test_a_batch_is_answered_in_order_and_cut_at_the_budget(table: Table) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -12,11 +10,11 @@ import numpy as np
 import pytest
 
 from nasbench.budget import Budget
-from nasbench.errors import BadFile, BadValue, RunnerFailed
+from nasbench.errors import BadFile, BadValue, Diverged, RunnerFailed
 from nasbench.loop import Method, run
 from nasbench.search import Problem, Query, Search, ask
 from nasbench.store import Benchmark
-from nasbench.study import Unit, study, units
+from nasbench.study import study, units
 from nasbench.trace import Traces
 from tests.made_up import write_made_up
 
@@ -43,7 +41,7 @@ def do(bench: Benchmark, out: Path, executor: Executor | None = None, seeds: int
 
 
 def test_bytes_do_not_depend_on_who_runs_it(bench: Benchmark, tmp_path: Path) -> None:
-    assert do(bench, tmp_path / "here") == 3 * 2 * 2
+    assert do(bench, tmp_path / "here") == 3 * 2 * 6
     with ProcessPoolExecutor(2) as pool:
         do(bench, tmp_path / "processes", pool)
     with ThreadPoolExecutor(3) as threads:
@@ -79,7 +77,7 @@ def test_fewer_seeds_lose_nothing(bench: Benchmark, tmp_path: Path) -> None:
     do(bench, tmp_path, seeds=30)
     larger = Budget(queries=25)
     list(study(units(bench, tmp_path, METHODS, 10, larger)))
-    assert all(len(Traces.load(path)) == 30 for path in tmp_path.rglob("*.npz"))
+    assert {len(Traces.load(path)) for path in tmp_path.rglob("*.npz")} == {25, 5}
 
 
 def test_a_changed_runner_is_not_continued(bench: Benchmark, tmp_path: Path) -> None:
@@ -92,22 +90,63 @@ def test_a_changed_runner_is_not_continued(bench: Benchmark, tmp_path: Path) -> 
     )
     mine.write_text(code)
     list(study(units(bench, tmp_path, [Method(str(mine))], 3, BUDGET)))
+    assert not units(bench, tmp_path, [Method(str(mine))], 3, BUDGET)
+    mine.write_text(code + "\n# the same, with a remark")
+    list(study(units(bench, tmp_path, [Method(str(mine))], 3, BUDGET)))
     mine.write_text(code.replace("sample(rng)", "at(7)"))
-    again = (
-        "import sys; from nasbench.__main__ import main; sys.exit(main(['study', sys.argv[1],"
-        "'--runners', sys.argv[2], '--seeds', '3', '--queries', '40', '--out', sys.argv[3]]))"
-    )
-    command = [sys.executable, "-c", again, str(bench.path), str(mine), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "mine.py, seed 0, step 1: was" in done.stderr
+    with pytest.raises(Diverged, match=r"mine\.py, seed 0, step 1: was"):
+        list(study(units(bench, tmp_path, [Method(str(mine))], 3, BUDGET)))
+
+
+def annealing(problem: Problem, rng: np.random.Generator) -> Search:
+    for step in range(int(problem.budget.queries)):
+        asked = problem.space.at(int(100 * step / problem.budget.queries))
+        yield from ask(Query(asked))
+
+
+def test_a_method_that_looks_at_its_budget_is_run_again(bench: Benchmark, tmp_path: Path) -> None:
+    for queries in (10, 20):
+        todo = units(bench, tmp_path, [Method(annealing)], 2, Budget(queries=queries))
+        list(study(todo))
+    traces = Traces.load(next(tmp_path.rglob("*.npz")))
+    assert np.diff(traces.start).tolist() == [20, 20]
+
+
+def test_names_of_methods_must_differ(bench: Benchmark, tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mine.py").write_text("def search(problem, rng):\n    yield\n")
+    methods = [Method(str(tmp_path / folder / "mine.py")) for folder in ("a", "b")]
+    with pytest.raises(BadValue, match=r"two methods, or tables, go by the same name: mine\.py"):
+        units(bench, tmp_path / "out", methods, 2, BUDGET)
+
+
+def test_a_name_is_no_path(bench: Benchmark, tmp_path: Path) -> None:
+    def named(problem: Problem, rng: np.random.Generator, *, path: str = "") -> Search:
+        yield from ask(Query(problem.space.sample(rng)))
+
+    method = Method(named, {"path": "../../../../../escaped"})
+    list(study(units(bench, tmp_path / "out", [method], 2, BUDGET)))
+    assert {path.name for path in tmp_path.iterdir()} == {"out"}
+    assert all(path.parents[3].name == "traces" for path in tmp_path.rglob("*.npz"))
+
+
+def test_a_folder_is_of_one_benchmark(bench: Benchmark, tmp_path: Path) -> None:
+    do(bench, tmp_path, seeds=2)
+    file = next(tmp_path.rglob("*.npz"))
+    traces = Traces.load(file)
+    columns = (traces.seed, traces.start, traces.arch, traces.epochs, traces.value, traces.seconds)
+    for path in tmp_path.rglob("*.npz"):
+        Traces({**traces.head, "benchmark": "other"}, *columns).save(path)
+    with pytest.raises(BadValue, match="is a study of other: use another --out for made_up"):
+        units(bench, tmp_path, METHODS, 2, BUDGET)
 
 
 def test_the_budget_can_only_grow(bench: Benchmark, tmp_path: Path) -> None:
     do(bench, tmp_path, seeds=2)
     for budget in (Budget(queries=10), Budget(epochs=1000)):
         with pytest.raises(
-            BadValue, match=r"has runs of 20 queries, asked were 1.*: a budget can only grow"
+            BadValue, match=r"these are runs of 20 queries, asked were 1.*: a budget can only"
         ):
             units(bench, tmp_path, METHODS, 2, budget)
 
@@ -120,7 +159,7 @@ def test_another_benchmark_needs_another_folder(bench: Benchmark, tmp_path: Path
     columns = (traces.seed, traces.start, traces.arch, traces.epochs, traces.value, traces.seconds)
     Traces(head, *columns).save(file)
     with pytest.raises(
-        BadValue, match=r"was run with content_sha256 other, asked was .*: use another --out"
+        BadValue, match=r"with content_sha256 other, asked was .*; use another --out"
     ):
         units(bench, tmp_path, METHODS, 2, BUDGET)
 
@@ -210,9 +249,3 @@ def test_traces_read_back_as_they_were_written(bench: Benchmark, tmp_path: Path)
 def test_a_study_needs_a_seed(bench: Benchmark, tmp_path: Path) -> None:
     with pytest.raises(BadValue, match="a study of 0 seeds"):
         units(bench, tmp_path, METHODS, 0, BUDGET)
-
-
-def test_units_are_independent_of_where_they_are(bench: Benchmark, tmp_path: Path) -> None:
-    unit = units(bench, tmp_path, METHODS, 1, BUDGET)[0]
-    assert isinstance(unit, Unit)
-    assert bench.path.is_absolute()

