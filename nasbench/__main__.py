@@ -266,7 +266,7 @@ def study(
     )
     pool = None
     if workers > 1 and len(todo) > 1:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), be_a_worker)
+        pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), be_a_worker)
     with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass

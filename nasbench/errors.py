@@ -24,7 +24,7 @@ class NotApplicable(NotRecorded):
 
 
 class BadFile(NasbenchError, ValueError):
-    """A file is missing, damaged, or not what it was said to be."""
+    """A file is missing, damaged, not what it was said to be, or can't be written."""
 
 
 class BadValue(NasbenchError, ValueError):

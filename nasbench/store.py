@@ -55,7 +55,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
                     file.close()
                 os.replace(file.name, path)
             except BaseException:
-                os.unlink(file.name)
+                with suppress(FileNotFoundError):
+                    os.unlink(file.name)
                 raise
     except OSError as error:
         raise BadFile(f"{path} can't be written: {error.strerror or error}") from error
@@ -100,7 +101,7 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
         digest = sha256(array.tobytes()).hexdigest()
         listed.append(f"{dataset.name} {array.dtype.str} {array.shape} {digest}\n")
 
-    with atomic(path) as raw, h5py.File(raw, "w", libver="v110") as file:
+    with atomic(path) as raw, h5py.File(raw, "w") as file:
         for space_name, table in tables:
             rows, space = table.rows, file.require_group(space_name)
             if not len(space):

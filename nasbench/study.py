@@ -153,11 +153,11 @@ def study(todo: Sequence[Unit], executor: Executor | None = None) -> Iterator[Un
             unit.run()
             yield unit
         return
-    packed = [(unit, _packed(unit)) for unit in todo]
     futures: dict[Future[None], Unit] = {}
     try:
         with _deaf():
-            futures |= {executor.submit(_run, work): unit for unit, work in packed}
+            for unit in todo:
+                futures[executor.submit(_run, _packed(unit))] = unit
         for future in as_completed(futures):
             future.result()
             yield futures[future]
