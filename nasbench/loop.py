@@ -32,8 +32,11 @@ class Method:
 
     runner: str | Runner
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    source_sha256: str = field(init=False)
+    """The checksum of its source file, taken here: a process it is sent to may not see the file."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source_sha256", _source_sha256(self.search))
         if not callable(self.search):
             raise BadValue(f"{self.name}: its search is {self.search!r}, not a function")
         taken = list(inspect.signature(self.search).parameters.values())
@@ -82,15 +85,6 @@ class Method:
         }
 
     @property
-    def source_sha256(self) -> str:
-        """The checksum of the method's source file, or of the function where it has none."""
-        try:
-            source = inspect.getsource(inspect.getmodule(self.search) or self.search)
-        except (OSError, TypeError):
-            return ""
-        return sha256(source.encode()).hexdigest()
-
-    @property
     def name(self) -> str:
         """The runner's name: its file's, or the function's."""
         if isinstance(self.runner, str):
@@ -100,6 +94,14 @@ class Method:
     def __str__(self) -> str:
         pairs = (f"{name}={value}" for name, value in sorted(self.params.items()))
         return ":".join([self.name, *pairs])
+
+
+def _source_sha256(search: Any) -> str:
+    try:
+        source = inspect.getsource(inspect.getmodule(search) or search)
+    except (OSError, TypeError):
+        return ""
+    return sha256(source.encode()).hexdigest()
 
 
 def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -> list[Outcome]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
@@ -195,6 +198,29 @@ def test_a_function_goes_to_other_processes(bench: Benchmark, tmp_path: Path) ->
         list(study(units(bench, tmp_path, [Method(closure)], 2, BUDGET), pool))
     traces = [Traces.load(path) for path in tmp_path.rglob("*.npz")]
     assert [np.diff(t.start).tolist() for t in traces] == [[3, 3]] * 3
+
+
+def test_a_function_of_a_script_is_the_same_in_other_processes(
+    bench: Benchmark, tmp_path: Path
+) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\nfrom concurrent.futures import ProcessPoolExecutor\n"
+        "from multiprocessing import get_context\nfrom pathlib import Path\n"
+        "from nasbench import Benchmark, Budget, Query, ask\nfrom nasbench.loop import Method\n"
+        "from nasbench.study import study, units\n\n"
+        "def mine(problem, rng):\n    while True:\n"
+        "        yield from ask(Query(problem.space.sample(rng)))\n\n"
+        "if __name__ == '__main__':\n    bench, out = Benchmark(sys.argv[1]), Path(sys.argv[2])\n"
+        "    todo = lambda name: units(bench, out / name, [Method(mine)], 3, Budget(queries=5))\n"
+        "    list(study(todo('here')))\n"
+        "    with ProcessPoolExecutor(1, get_context('spawn')) as pool:\n"
+        "        list(study(todo('there'), pool))\n"
+        "    assert not todo('there')\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, script, bench.path, tmp_path], env=env, check=True)
+    assert digests(tmp_path / "here") == digests(tmp_path / "there")
 
 
 def test_what_cannot_be_sent_says_so(bench: Benchmark, tmp_path: Path) -> None:
