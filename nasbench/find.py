@@ -14,6 +14,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from nasbench.errors import BadFile, UnknownName
+from nasbench.images import Images
 from nasbench.search import Runner
 from nasbench.space import Space
 from nasbench.task import Task
@@ -21,13 +22,16 @@ from nasbench.task import Task
 if TYPE_CHECKING:
     from nasbench.benchmark import Declared
 
-Kind: TypeAlias = Literal["spaces", "tasks", "runners", "benchmarks"]
+Kind: TypeAlias = Literal["spaces", "tasks", "images", "runners", "benchmarks"]
 HOLDS: dict[Kind, str] = {
     "spaces": "SPACE",
     "tasks": "TASK",
+    "images": "IMAGES",
     "runners": "search",
     "benchmarks": "BENCHMARK",
 }
+FOLDERS: dict[Kind, str] = {"images": "tasks.images"}
+"""The packages that have another name than the kind of thing in them."""
 
 
 def names(kind: Kind) -> list[str]:
@@ -40,11 +44,13 @@ def find(kind: Literal["spaces"], name: str) -> Space: ...
 @overload
 def find(kind: Literal["tasks"], name: str) -> Task: ...
 @overload
+def find(kind: Literal["images"], name: str) -> Images: ...
+@overload
 def find(kind: Literal["runners"], name: str) -> Runner: ...
 @overload
 def find(kind: Literal["benchmarks"], name: str) -> Declared: ...
 def find(kind: Kind, name: str) -> Any:
-    """Return the space, task, runner or benchmark of that name, or in that file (`./mine.py`).
+    """Return the thing of that name, or in that file (`./mine.py`).
 
     A name is a file of our folder, or an entry point in the group `nasbench.<kind>` of an installed
     package. Raises `UnknownName`, with the nearest name, and `BadFile` for a file that can't be
@@ -58,7 +64,7 @@ def find(kind: Kind, name: str) -> Any:
         return _from_file(kind, path, path.stat().st_mtime_ns)
     if name.isidentifier():
         if name in _files(kind):
-            return getattr(import_module(f"nasbench.{kind}.{name}"), HOLDS[kind])
+            return getattr(import_module(f"{_package(kind)}.{name}"), HOLDS[kind])
         if name in (installed := _installed(kind)):
             try:
                 return installed[name].load()
@@ -79,9 +85,13 @@ def unknown(what: str, name: str, known: list[str]) -> UnknownName:
 
 @cache
 def _files(kind: Kind) -> frozenset[str]:
-    package = import_module(f"nasbench.{kind}")
+    package = import_module(_package(kind))
     found = (m.name for m in iter_modules(package.__path__) if not m.ispkg)
     return frozenset(name for name in found if not name.startswith("_"))
+
+
+def _package(kind: Kind) -> str:
+    return f"nasbench.{FOLDERS.get(kind, kind)}"
 
 
 def _installed(kind: Kind) -> dict[str, Any]:

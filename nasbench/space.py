@@ -4,20 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, product
 from math import prod
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nasbench.errors import BadValue, OutsideSpace
+from nasbench.errors import BadValue, NotApplicable, OutsideSpace
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Architecture: TypeAlias = tuple[int, ...]
 """One choice per decision, counted from 0: a plain value, so it hashes, compares and prints."""
 
 Bits: TypeAlias = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large a network is built; the published size is a space's `scale`.
+
+    `width` channels behind the stem, `depth` cells or blocks in a stage, module or layer, `stride`
+    of the stem as a whole.
+    """
+
+    width: int
+    depth: int
+    stride: int = 1
 
 
 class Space(ABC):
@@ -27,13 +44,15 @@ class Space(ABC):
     published spelling, and the two methods `spell` and `read`.
 
     `views` names the ways to look at an architecture when asking which ones are equal; the first
-    is the network as it is really built, and the default everywhere.
+    is the network as it is really built, and the default everywhere. A space whose networks can be
+    built has a `scale`, the published one, and `build`.
     """
 
     name: str
     choices: tuple[int, ...]
     example: str
     views: tuple[str, ...] = ("as_built",)
+    scale: Scale | None = None
 
     @abstractmethod
     def spell(self, arch: Architecture) -> str:
@@ -160,6 +179,14 @@ class Space(ABC):
     @cached_property
     def _class_cache(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         return {}
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
+        """Build the network up to where a task's head begins, in the published size by default.
+
+        It turns images (B, 3, H, W) into features (B, C, h, w). Raises `NotApplicable` where the
+        space has no networks, `BadValue` for a scale that can't be built.
+        """
+        raise NotApplicable(f"not applicable: {self.name} says how to write networks, not to build")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from nasbench.errors import NotRecorded
+from nasbench.errors import NotApplicable, NotRecorded
+from nasbench.images import Label
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor, nn
 
 Goal: TypeAlias = Literal["max", "min"]
 
@@ -32,16 +36,61 @@ class Metric:
         return 1 if self.goal == "max" else -1
 
 
+class Meter(Protocol):
+    """Adds up what a task measures, batch after batch."""
+
+    def add(self, output: Tensor, target: Tensor) -> None:
+        """Take note of one batch: what the network said, and what is true."""
+
+    def values(self) -> dict[str, float]:
+        """Return every metric of the task, by name and in its unit, over all batches so far."""
+
+
 @dataclass(frozen=True)
 class Task:
     """A name, the metric that decides, and the others that are measured beside it.
 
-    Pixels, heads and losses come with live training; epochs and class counts with a benchmark.
+    Epochs and class counts come with a benchmark. A task that can be trained says its `label`, what
+    a source must tell about images, and has the methods below (`tasks/kinds/`); here they raise
+    `NotApplicable`.
     """
 
     name: str
     metric: Metric
     others: tuple[Metric, ...] = ()
+    label: str = ""
+
+    def inputs(self, rgb: Tensor, told: Tensor, rng: Generator) -> tuple[Tensor, Tensor]:
+        """Make what the network sees, and the target, of images (B, H, W, 3) uint8 and labels.
+
+        What it sees is uint8 too: (B, H, W, 3), or (B, parts, h, w, 3) for networks that see an
+        image in parts. All randomness is drawn from `rng`.
+        """
+        raise self._no("inputs")
+
+    def head(self, features: tuple[int, int, int], label: Label, size: int) -> nn.Module:
+        """Build what turns features (B, C, h, w) into the output, of images `size` high and wide.
+
+        Of networks that see an image in parts the features are those of (B * parts) images.
+        """
+        raise self._no("head")
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the mean loss of a batch, a scalar to be minimised."""
+        raise self._no("loss")
+
+    def meter(self, label: Label) -> Meter:
+        """Begin to measure."""
+        raise self._no("metrics")
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Turn an output into what it says about each image, in the form of the target."""
+        raise self._no("prediction")
+
+    def _no(self, what: str) -> NotApplicable:
+        return NotApplicable(
+            f"not applicable: the task {self.name} can't be trained, has no {what}"
+        )
 
     def __iter__(self) -> Iterator[Metric]:
         yield self.metric

@@ -12,10 +12,17 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("spaces", "tasks", "runners", "results")
-THINGS = ("nasbench.space", "nasbench.cell", "nasbench.task", "nasbench.errors", "nasbench.nets")
+THINGS = ("nasbench.space", "nasbench.cell", "nasbench.task", "nasbench.images", "nasbench.errors")
 MAY_IMPORT = {  # of nasbench, modules and all below them
     "spaces": (*THINGS, "nasbench.spaces.blocks"),
-    "tasks": (*THINGS, "nasbench.tasks.images"),
+    "tasks": (
+        *THINGS,
+        "nasbench.cache",
+        "nasbench.unpickle",
+        "nasbench.tasks.kinds",
+        "nasbench.tasks.heads",
+        "nasbench.tasks.images",
+    ),
     "runners": (
         "nasbench.search",
         "nasbench.budget",
@@ -32,6 +39,7 @@ MAY_LOAD_TORCH = (
     "nasbench.supernet",
     "nasbench.nets",
     "nasbench.spaces.blocks",
+    "nasbench.tasks.heads",
     "nasbench.runners",
 )
 HEAVY = "cloudpickle h5py matplotlib pandas platformdirs rich scipy seaborn torch typer"
@@ -123,6 +131,7 @@ def test_imports(module: str) -> None:
         ("spaces.mine", "from nasbench.search import Query", "not for spaces/"),
         ("spaces.mine", "from nasbench.tasks import jigsaw", "not for spaces/"),
         ("tasks.images.mine", "from nasbench.spaces.blocks import x", "not for tasks/"),
+        ("tasks.kinds.mine", "import torch", "inside functions"),
         ("tasks.mine", "import nasbench.tasks.jigsaw as other", "not for tasks/"),
         ("results", "from nasbench.space import Grid", "not for results/"),
         ("study", "from nasbench.spaces import nasbench201", "nasbench.find alone"),
@@ -154,6 +163,8 @@ def test_what_breaks_a_rule_is_reported(module: str, source: str, rule: str) -> 
         ("runners.mine", "import scipy"),
         ("spaces.mine", "from nasbench.spaces.blocks.cells import x"),
         ("spaces.blocks.cells", "from torch import nn"),
+        ("tasks.heads.decoder", "from torch import nn"),
+        ("tasks.mine", "from nasbench.tasks.kinds.dense import Dense"),
         ("tasks.mine", "def head():\n    import torch"),
         ("nets", "import torch"),
         ("table", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import torch"),

@@ -1,0 +1,1 @@
+"""Sources of images, one a file; each file holds an `IMAGES`."""
