@@ -10,11 +10,9 @@ import os
 import re
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from math import inf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,6 +22,7 @@ from typer.exceptions import TyperException
 from nasbench.benchmark import import_benchmark, locate, open_benchmark, open_table, tables
 from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, NasbenchError, NotApplicable
+from nasbench.evaluate import FromTable
 from nasbench.find import find, names
 from nasbench.loop import Method, run_method
 from nasbench.show import (
@@ -215,7 +214,7 @@ def run(
         )
     number = _whole("seed", rest[1]) if len(rest) > 1 else seed or 0
     table, budget = bench[space, task], _budget(queries, epochs, seconds)
-    traces = run_method(Method.parse(chosen), table, [number], budget)
+    traces = run_method(Method.parse(chosen), FromTable(table), [number], budget)
     if json:
         return print_json(run_as_json(table, traces))
     print_run(table, traces)
@@ -240,8 +239,9 @@ def study(
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
+    from nasbench.pool import processes
     from nasbench.report.words import count
-    from nasbench.study import be_a_worker, choose, not_applicable, units
+    from nasbench.study import choose, not_applicable, units
     from nasbench.study import study as run_study
 
     opened = open_benchmark(bench)
@@ -264,9 +264,7 @@ def study(
         f"{count(seeds, 'seed')} = {total:,} runs of "
         f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
     )
-    pool = None
-    if workers > 1 and len(todo) > 1:
-        pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), be_a_worker)
+    pool = processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
     with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
