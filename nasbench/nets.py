@@ -49,3 +49,8 @@ def seen(task: Task, size: int) -> tuple[int, ...]:
     """Return the shape of what a network sees of one image: (3, H, W), or (parts, 3, h, w)."""
     rgb = torch.zeros(1, size, size, 3, dtype=torch.uint8)
     raise NotImplementedError(rgb)
+
+
+def count(network: Network, shape: tuple[int, ...]) -> Counts:
+    """Count a network for images of a shape."""
+    raise NotImplementedError
