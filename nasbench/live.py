@@ -98,6 +98,9 @@ class Training:
         self.net = build(where, arch).to(device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.net, recipe)
+        self.critic = where.task.critic(where.label, recipe.size)
+        if self.critic is not None:
+            self.referee = _optimizer(self.critic.to(device), recipe)
         self.mean, self.std = (torch.tensor(v, device=device)[:, None, None] for v in pixels)
 
     def epoch(self, tick: Callable[[], None] = lambda: None) -> float:
@@ -116,11 +119,19 @@ class Training:
             if recipe.augment:
                 rgb = _augmented(rgb, recipe.augment, self.rng)
             x, target = task.inputs(rgb, told, self.rng)
-            loss = task.loss(self.net(self._normalized(x)), target.to(self.device))
+            output, target = self.net(self._normalized(x)), target.to(self.device)
+            loss = task.loss(output, target)
+            total += loss.detach()
+            if self.critic is not None:
+                own, part = task.adversarial_losses(self.critic, output, target)
+                loss = loss + part
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
-            total += loss.detach()
+            if self.critic is not None:
+                self.referee.zero_grad()
+                own.backward()  # type: ignore[no-untyped-call]
+                self.referee.step()
             self.done += 1
             tick()
         return float(total) / self.steps

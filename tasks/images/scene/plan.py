@@ -14,7 +14,6 @@ from nasbench.tasks.images.scene.furniture import (
     CHECKS,
     FITTINGS,
     KINDS,
-    PLAIN,
     PLANKS,
     STRIPES,
     TILES,
@@ -297,7 +296,5 @@ def _holds(reach: tuple[float, float, float, float], place: Vector) -> bool:
     return reach[0] < place[0] < reach[2] and reach[1] < place[1] < reach[3]
 
 
-def _overlap(
-    a: tuple[float, float, float, float], b: tuple[float, float, float, float]
-) -> bool:
+def _overlap(a: tuple[float, float, float, float], b: tuple[float, float, float, float]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench.tasks.images.scene.furniture import BALL, BOX, CHECKS, PLANKS, STRIPES, TILES, TUBE
-from nasbench.tasks.images.scene.plan import WORDS, Paint, Part, Room, Stands, Turn, Vector
+from nasbench.tasks.images.scene.plan import WORDS, Part, Room, Turn, Vector
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
@@ -136,9 +136,7 @@ def trace(batch: Batch, slopes: Floats) -> Hits:
     """
     n = len(slopes)
     shape = (3, len(batch.first), 1, 1)
-    forward, right, up = (
-        v.reshape(shape) for v in (batch.forward, batch.right, batch.up)
-    )
+    forward, right, up = (v.reshape(shape) for v in (batch.forward, batch.right, batch.up))
     ray = (forward + slopes * right - slopes[:, None] * up).reshape(3, -1)
     room = np.repeat(np.arange(len(batch.first)), n * n)
     eye = batch.eye[:, room]
