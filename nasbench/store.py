@@ -1,4 +1,4 @@
-"""The file of a benchmark: HDF5, written once, mapped into memory, no pickles.
+"""The file of a benchmark: HDF5, written once, sealed, mapped into memory, no pickles.
 
 `docs/format.md` describes it for readers in other languages. Opening reads no table; a column is
 an offset into the mapped file.
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from nasbench.errors import BadFile, BadValue, NasbenchError, NotRecorded
 from nasbench.find import find, unknown
+from nasbench.seal import room, seal, verify
 from nasbench.table import Column, Info, Point, Rows, Table
 
 if TYPE_CHECKING:
@@ -91,7 +92,19 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
     """
     import h5py
 
+    most = sum(6 + len(table.rows.info) + len(table.columns) for _, table in tables)
+    with atomic(path) as raw:
+        with h5py.File(raw, "w", userblock_size=room(most)) as file:
+            arrays = _fill(file, header, tables)
+        seal(raw, arrays)
+
+
+def _fill(
+    file: Any, header: Mapping[str, Any], tables: Sequence[tuple[str, Table]]
+) -> list[tuple[int, int]]:
+    """Write everything into an open file; return where in it each array begins and ends."""
     listed: list[str] = []
+    places: list[tuple[int, int]] = []
 
     def put(group: Any, name: str, array: NDArray[Any], **attrs: Any) -> None:
         array = np.ascontiguousarray(array)
@@ -100,38 +113,41 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
         dataset.attrs.update({key: value for key, value in attrs.items() if value})
         digest = sha256(array.tobytes()).hexdigest()
         listed.append(f"{dataset.name} {array.dtype.str} {array.shape} {digest}\n")
+        if array.size:
+            offset = dataset.id.get_offset()
+            places.append((offset, offset + array.nbytes))
 
-    with atomic(path) as raw, h5py.File(raw, "w") as file:
-        for space_name, table in tables:
-            rows, space = table.rows, file.require_group(space_name)
-            if not len(space):
-                space.attrs["space"] = rows.space.name
-                put(space, "arch", rows.arch)
-                put(space, "name", rows.name)
-                put(space, "trained_as", rows.trained_as)
-                for name, info in rows.info.items():
-                    attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
-                    put(space, f"info/{name}", info.values, **attrs)
-            elif not np.array_equal(space["arch"], rows.arch):
-                raise BadValue(
-                    f"{table.address} has other rows than the tables of {space_name} before it"
-                )
-            task = space.require_group(table.task.name)
-            task.attrs.setdefault("default", table.schedule)
-            group = task.create_group(table.schedule)
-            put(group, "epoch", table.epoch)
-            put(group, "seed", table.seed)
-            if table.seconds is not None:
-                put(group, "seconds", table.seconds, unit="s")
-            for point, column in table.columns.items():
-                metric = table.task[point.metric]
-                attrs = {"goal": metric.goal, "unit": metric.unit}
-                attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
-                put(group, str(point), column.values, **attrs)
-        content = sha256("".join(sorted(listed)).encode()).hexdigest()
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
-        file.attrs.update({"content_sha256": content, **header})
+    for space_name, table in tables:
+        rows, space = table.rows, file.require_group(space_name)
+        if not len(space):
+            space.attrs["space"] = rows.space.name
+            put(space, "arch", rows.arch)
+            put(space, "name", rows.name)
+            put(space, "trained_as", rows.trained_as)
+            for name, info in rows.info.items():
+                attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
+                put(space, f"info/{name}", info.values, **attrs)
+        elif not np.array_equal(space["arch"], rows.arch):
+            raise BadValue(
+                f"{table.address} has other rows than the tables of {space_name} before it"
+            )
+        task = space.require_group(table.task.name)
+        task.attrs.setdefault("default", table.schedule)
+        group = task.create_group(table.schedule)
+        put(group, "epoch", table.epoch)
+        put(group, "seed", table.seed)
+        if table.seconds is not None:
+            put(group, "seconds", table.seconds, unit="s")
+        for point, column in table.columns.items():
+            metric = table.task[point.metric]
+            attrs = {"goal": metric.goal, "unit": metric.unit}
+            attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
+            put(group, str(point), column.values, **attrs)
+    content = sha256("".join(sorted(listed)).encode()).hexdigest()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
+    file.attrs.update({"content_sha256": content, **header})
+    return places
 
 
 def _plain(name: str) -> str:
@@ -157,7 +173,8 @@ class Benchmark:
 
     `bench["cell", "jigsaw"]`, or `bench["jigsaw"]` where there is one space; a third key picks a
     schedule. Iterating gives the (space, task) pairs. Raises `BadFile` for a file that is missing,
-    cut short, or of another format. Pickles as its path.
+    cut short, damaged, or of another format; damage to arrays is found by `nasbench.check` alone.
+    Pickles as its path.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -167,6 +184,7 @@ class Benchmark:
             raise BadFile(f"no file {Path(path).absolute()}")
         self.path = Path(path).resolve()
         try:
+            verify(self.path)
             self._file = h5py.File(self.path, "r", locking=False)
         except OSError as error:
             why = str(error).removeprefix("Unable to synchronously open file ").strip("()")
