@@ -203,21 +203,11 @@ for path in sorted(Path(sys.argv[1]).glob("*.h5")):
 def test_a_flipped_byte_of_metadata_is_no_traceback(tmp_path: Path) -> None:
     """In a process of its own, because libhdf5 itself would loop, or crash."""
     checked(small(CELLS, [10, 20, 30, 40, 50]))
-    _fuzz(Path("small.h5"), tmp_path / "fuzz", range(0, 1 << 20, 41))
-
-
-@pytest.mark.slow
-def test_any_flipped_byte_of_metadata_is_no_traceback(tmp_path: Path) -> None:
-    checked(small(CELLS, [10, 20, 30, 40, 50]))
-    for start in range(8):
-        _fuzz(Path("small.h5"), tmp_path / f"fuzz{start}", range(start, 1 << 20, 8))
-
-
-def _fuzz(path: Path, folder: Path, places: range) -> None:
+    path, folder = Path("small.h5"), tmp_path / "fuzz"
     raw = path.read_bytes()
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for place in sorted({*metadata(path)} & {*places}):
+    for place in metadata(path)[::41]:
         copy = bytearray(raw)
         copy[place] ^= int(rng.integers(1, 256))
         (folder / f"{place:06}.h5").write_bytes(copy)
@@ -272,9 +262,21 @@ def test_a_flipped_bit_of_metadata_is_found(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     flips = [(place, int(rng.integers(8))) for place in metadata(Path("small.h5"))]
     assert len(flips) > 10_000
+    _flip(tmp_path / "small.h5", flips)
+
+
+@pytest.mark.slow
+def test_any_flipped_bit_of_metadata_is_found(tmp_path: Path) -> None:
+    checked(small(CELLS, [10, 20, 30, 40, 50]))
+    for bit in range(8):
+        _flip(tmp_path / "small.h5", [(place, bit) for place in metadata(Path("small.h5"))])
+
+
+def _flip(path: Path, flips: Sequence[tuple[int, int]]) -> None:
+    """Flip one bit at a time, and try to open the file."""
     done = subprocess.run(
         [sys.executable, "-c", FLIP],
-        input=json.dumps([str(tmp_path / "small.h5"), flips]),
+        input=json.dumps([str(path), flips]),
         cwd=ROOT,
         capture_output=True,
         text=True,
