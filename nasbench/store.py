@@ -171,10 +171,10 @@ def _intact(path: Path) -> Iterator[None]:
 class Benchmark:
     """An open benchmark: tables by space and task, and where they come from.
 
-    `bench["cell", "jigsaw"]`, or `bench["jigsaw"]` where there is one space; a third key picks a
-    schedule. Iterating gives the (space, task) pairs. Raises `BadFile` for a file that is missing,
-    cut short, damaged, or of another format; damage to arrays is found by `nasbench.check` alone.
-    Pickles as its path.
+    `bench["cell", "jigsaw"]`, or `bench["jigsaw"]` where there is one space; a third key, or
+    `bench["jigsaw@12_epochs"]`, picks a schedule. Iterating gives the (space, task) pairs.
+    Raises `BadFile` for a file that is missing, cut short, damaged, or of another format; damage
+    to arrays is found by `nasbench.check` alone. Pickles as its path.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -200,7 +200,7 @@ class Benchmark:
                 f"{self.path} has format version {version}, this nasbench reads up to {VERSION}: "
                 "upgrade nasbench, or import the benchmark again"
             )
-        self._tables: dict[tuple[str, str, str | None], Table] = {}
+        self._tables: dict[tuple[str, ...], Table] = {}
         self._rows: dict[str, Rows] = {}
 
     @cached_property
@@ -230,18 +230,19 @@ class Benchmark:
         return ((space, task) for space, tasks in self.spaces.items() for task in tasks)
 
     def __getitem__(self, keys: str | tuple[str, ...]) -> Table:
-        space, task, rest = self.split([keys] if isinstance(keys, str) else keys)
-        if len(rest) > 1:
+        key, rest = self.split([keys] if isinstance(keys, str) else keys)
+        key = (*key, *rest)
+        if len(key) > 3:
             raise BadValue(f"{keys} names no table of {self.name}: expected SPACE, TASK, SCHEDULE")
-        key = (space, task, rest[0] if rest else None)
         if key not in self._tables:
             self._tables[key] = self._open(*key)
         return self._tables[key]
 
-    def split(self, parts: Sequence[str]) -> tuple[str, str, list[str]]:
-        """Read an address: its space, which may be left out where there is but one, task, and rest.
+    def split(self, parts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+        """Read an address, the key of a table, and what follows it.
 
-        Raises `UnknownName`, with the nearest name.
+        The key is a space, which may be left out where there is but one, a task, and the schedule
+        if TASK@SCHEDULE names one. Raises `UnknownName`, with the nearest name.
         """
         if parts and parts[0] in self.spaces:
             space, *rest = parts
@@ -249,12 +250,13 @@ class Benchmark:
             space, *rest = *self.spaces, *parts
         else:
             raise unknown(f"space of {self.name}", parts[0] if parts else "", list(self.spaces))
-        task, *rest = rest or [""]
+        named, *rest = rest or [""]
+        task, *schedule = named.split("@", 1)
         if task not in self.spaces[space]:
             raise unknown(f"task of {self.name}/{space}", task, list(self.spaces[space]))
-        return space, task, rest
+        return (space, task, *schedule), rest
 
-    def _open(self, space: str, task: str, schedule: str | None) -> Table:
+    def _open(self, space: str, task: str, schedule: str | None = None) -> Table:
         known = self.schedules(space, task)
         schedule = known[0] if schedule is None else schedule
         if schedule not in known:
