@@ -41,6 +41,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     Raises `BadFile` where it can't be written. Whatever happens, an earlier file is whole. A killed
     process leaves its temporary behind, which the next write to the same path removes.
     """
+    if not path.name:
+        raise BadFile(f"{str(path)!r} names no file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 8}"):

@@ -315,6 +315,7 @@ WRONG = {
     "report none": "none",
     "check none": "no benchmark 'none'",
     "convert made_up --to xls --out x": "no format 'xls'; there are: csv, parquet, npz",
+    "convert made_up --to csv --out .": "'.' names no file to write",
     "convert made_up --to csv": "Missing option '--out'",
     "import csv": "csv needs the path of a CSV file with the columns space, task, architecture",
     "import csv none.csv": "no file or folder none.csv; csv is imported from a CSV file with",

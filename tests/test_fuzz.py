@@ -168,6 +168,7 @@ def bounded(line: list[str]) -> list[str]:
 @example(["import", "transnas101", "home"])
 @example(["import", "transnas101", "made_up.h5", "--as", "../x"])
 @example(["convert", "made_up", "--to", "csv", "--out", "home"])
+@example(["convert", "made_up", "--to", "npz", "--out", ""])
 @example(["convert", "made_up", "--to", "csv", "--out", "\0"])
 @example(["check", "made_up.h5"])
 @given(lines())
