@@ -6,10 +6,11 @@ HDF5 file proper, in its *user block*, which other readers pass over; `docs/form
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
-from mmap import ACCESS_READ, mmap
+from io import FileIO
 from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
@@ -38,9 +39,7 @@ def seal(file: BinaryIO, arrays: Iterable[tuple[int, int]]) -> None:
     length = file.seek(0, SEEK_END)
     file.seek(SUMMED)
     file.write(struct.pack(f"<{2 + len(runs)}Q", length, len(runs) // 2, *runs))
-    file.flush()
-    with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-        checksum = _checksum(mapped, [SUMMED, *runs, length])
+    checksum = _checksum(file, [SUMMED, *runs, length])
     file.seek(0)
     file.write(MAGIC + checksum)
 
@@ -50,32 +49,33 @@ def verify(path: Path) -> None:
 
     A file from before there were seals is HDF5 from its first byte on, and taken as it is.
     """
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
         start = file.read(SUMMED)
         if start.startswith(HDF5):
             return
         unread = f"{path} can't be read as HDF5"
         if not start.startswith(MAGIC):
             raise BadFile(f"{unread}: it begins with no signature, and no seal that is known here")
-        with mmap(file.fileno(), 0, access=ACCESS_READ) as mapped:
-            try:
-                length, number = struct.unpack_from("<2Q", mapped, SUMMED)
-                runs = struct.unpack_from(f"<{2 * number}Q", mapped, SUMMED + 16)
-            except struct.error as error:
-                raise BadFile(f"{unread}: its seal is truncated, or damaged") from error
-            if len(mapped) < length:
-                raise BadFile(f"{unread}: truncated, {len(mapped):,} of {length:,} bytes are left")
-            bounds = [SUMMED, *runs, len(mapped)]
-            if bounds != sorted(bounds) or MAGIC + _checksum(mapped, bounds) != start:
-                raise BadFile(
-                    f"{path} is damaged: its metadata is not what was written; import it again"
-                )
+        size, numbers = os.fstat(file.fileno()).st_size, file.read(24)
+        if len(numbers) < 24:
+            raise BadFile(f"{unread}: truncated within its seal")
+        length, number, first = struct.unpack("<3Q", numbers)
+        if size < length:
+            raise BadFile(f"{unread}: truncated, {size:,} of {length:,} bytes are left")
+        damaged = f"{path} is damaged: its metadata is not what was written; import it again"
+        if 16 * number > min(first, size):  # the list stands before the first array
+            raise BadFile(damaged)
+        file.seek(SUMMED + 16)
+        runs = struct.unpack(f"<{2 * number}Q", file.read(16 * number))
+        bounds = [SUMMED, *runs, size]
+        if bounds != sorted(bounds) or MAGIC + _checksum(file, bounds) != start:
+            raise BadFile(damaged)
 
 
-def _checksum(mapped: mmap, bounds: Sequence[int]) -> bytes:
+def _checksum(file: BinaryIO | FileIO, bounds: Sequence[int]) -> bytes:
     """Sum the bytes from each even bound to the odd one after it."""
     total = sha256()
-    with memoryview(mapped) as view:
-        for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
-            total.update(view[start:stop])
+    for start, stop in zip(bounds[::2], bounds[1::2], strict=True):
+        file.seek(start)
+        total.update(file.read(stop - start))
     return total.digest()

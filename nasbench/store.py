@@ -237,7 +237,8 @@ class Benchmark:
         if len(key) > 3:
             raise BadValue(f"{keys} names no table of {self.name}: expected SPACE, TASK, SCHEDULE")
         if key not in self._tables:
-            self._tables[key] = self._open(*key)
+            table = self._open(*key)
+            self._tables[key] = self._tables.setdefault((*key[:2], table.schedule), table)
         return self._tables[key]
 
     def split(self, parts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:

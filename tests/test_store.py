@@ -185,6 +185,7 @@ def test_tables_of_a_space_share_their_rows(path: Path) -> None:
     bench = Benchmark(path)
     assert bench["cell", "jigsaw"].rows is bench["cell", "class_scene"].rows
     assert bench["cell", "jigsaw"] is bench["cell", "jigsaw"]
+    assert bench["cell", "jigsaw"] is bench["cell", "jigsaw", "zz_first"]
     assert bench["cell", "jigsaw"].rows is not bench["macro", "jigsaw"].rows
 
 
