@@ -69,7 +69,9 @@ Bench = Annotated[str, typer.Argument(metavar="BENCH", help="A benchmark's name,
 TableAt = Annotated[
     str,
     typer.Argument(
-        metavar="BENCH/SPACE/TASK", help="A table; SPACE may be left out where there is one."
+        metavar="BENCH/SPACE/TASK",
+        help="A table; SPACE may be left out where there is one. TASK@SCHEDULE picks a training "
+        "schedule other than the default; nasbench info lists them.",
     ),
 ]
 ImagesAt = Annotated[
@@ -181,9 +183,10 @@ def best(
     if json:
         chosen = epoch_chosen_by(table, records[0]) if records else {}
         found = [asdict(record) for record in records]
-        told = {"address": table.address, "ranked_by": by, "epoch_chosen_by": chosen}
+        told = {"address": table.address, "schedule": table.schedule, "ranked_by": by}
+        told |= {"epoch_chosen_by": chosen}
         return print_json({**told, "architectures": found})
-    print(f"{table.address}: {by['goal']} {split} {ranked.name}, {when(by['at'])}")
+    print(f"{table.address}@{table.schedule}: {by['goal']} {split} {ranked.name}, {when(by['at'])}")
     print_records(table, records)
 
 
@@ -202,14 +205,21 @@ def query(
     record = table.query(key, _point(at))
     if json:
         chosen = epoch_chosen_by(table, record)
-        return print_json({"address": table.address, **asdict(record), "epoch_chosen_by": chosen})
-    print(f"{table.address}, {when(record.at)}")
+        told = {"address": table.address, "schedule": table.schedule, **asdict(record)}
+        return print_json({**told, "epoch_chosen_by": chosen})
+    print(f"{table.address}@{table.schedule}, {when(record.at)}")
     print_records(table, [record])
 
 
 @app.command()
 def run(
-    where: Annotated[str, typer.Argument(metavar="BENCH/SPACE/TASK[/RUNNER[/SEED]]")],
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="BENCH/SPACE/TASK[/RUNNER[/SEED]]",
+            help="TASK@SCHEDULE picks a training schedule other than the default.",
+        ),
+    ],
     runner: Annotated[str | None, typer.Option(help="A name, or a file: ./mine.py")] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search; 0 by default.")] = None,
     queries: Queries = None,
@@ -226,11 +236,7 @@ def run(
     it trains: what was trained once is kept, and a search that was stopped goes on.
     """
     source: Table | Trainable
-    if live:
-        source, rest = trainable(where, images)
-    else:
-        bench, space, task, rest = locate(where)
-        source = bench[space, task]
+    source, rest = trainable(where, images) if live else locate(where)
     if len(rest) > 2 or (runner and rest) or (seed is not None and len(rest) > 1):
         raise BadValue(f"{where!r}: expected BENCH/SPACE/TASK/RUNNER/SEED, each said once")
     chosen = runner or (rest[0] if rest else None)
@@ -301,6 +307,9 @@ def study(
     out: Annotated[Path, typer.Option(help="The folder of traces; an earlier one is continued.")],
     spaces: Annotated[str | None, typer.Option(help="Comma-separated; all.")] = None,
     tasks: Annotated[str | None, typer.Option(help="Comma-separated; all.")] = None,
+    schedule: Annotated[
+        str | None, typer.Option(help="The training schedule; each table's default.")
+    ] = None,
     runners: Annotated[
         str | None, typer.Option(help="Comma-separated names or files; all.")
     ] = None,
@@ -320,15 +329,15 @@ def study(
     from nasbench.study import study as run_study
 
     opened = open_benchmark(bench)
-    chosen = choose(opened, _listed(spaces), _listed(tasks))
+    chosen = choose(opened, _listed(spaces), _listed(tasks), schedule)
     methods = [Method.parse(text) for text in _listed(runners) or names("runners")]
     budget = _budget(queries, epochs, seconds)
     workers = _some(workers)
     skipped = not_applicable(opened, chosen)
     if len(skipped) == len(chosen):
         raise NotApplicable(f"not applicable: {next(iter(skipped.values()))}")
-    for (space, task), why in skipped.items():
-        print(f"{opened.name}/{space}/{task} is not applicable: {why}")
+    for key, why in skipped.items():
+        print(f"{opened[key].address} is not applicable: {why}")
     chosen = [table for table in chosen if table not in skipped]
     todo = units(opened, out, methods, seeds, budget, chosen)
     total = len(chosen) * len(methods) * seeds
@@ -355,11 +364,9 @@ def report(
     json: AsJson = False,
 ) -> None:
     """Score a study: one page, figures and a table in DIR/report, the table here."""
-    from nasbench.report import report as write_report
-    from nasbench.report import summary
+    from nasbench.report import write_report
 
-    opened = None if bench is None else open_benchmark(bench)
-    page, rows = write_report(folder, opened), summary(folder, opened)
+    page, rows = write_report(folder, None if bench is None else open_benchmark(bench))
     if json:
         return print_json({"page": str(page), "rows": rows.to_dict("records")})
     print_study(rows)

@@ -101,15 +101,17 @@ def open_benchmark(name: str | Path) -> Benchmark:
     raise unknown("benchmark", text, sorted({*there, *known}))
 
 
-def locate(address: str) -> tuple[Benchmark, str, str, list[str]]:
-    """Resolve BENCH/SPACE/TASK/...: the benchmark, its space, the task, and what follows.
+def locate(address: str) -> tuple[Table, list[str]]:
+    """Open the table at BENCH/SPACE/TASK@SCHEDULE/..., and say what follows.
 
-    BENCH is a name or the path of an `.h5` file; SPACE may be left out where there is one.
+    BENCH is a name or the path of an `.h5` file; SPACE may be left out where there is one, and
+    @SCHEDULE where the default is meant. Raises `UnknownName`, with the nearest name.
     """
     file, h5, rest = address.partition(".h5/")
     name, _, parts = (file + ".h5", "/", rest) if h5 else address.partition("/")
     bench = open_benchmark(name)
-    return bench, *bench.split([part for part in parts.split("/") if part])
+    key, following = bench.split([part for part in parts.split("/") if part])
+    return bench[key], following
 
 
 def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list[str]]:
@@ -125,17 +127,20 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
     if (live := declared.live) is None:
         raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
     tasks = {space: tuple(live.recipes) for space in live.spaces}
-    space, task, after = split(declared.name, tasks, [part for part in parts.split("/") if part])
+    key, rest = split(declared.name, tasks, [part for part in parts.split("/") if part])
+    if len(key) > 2:
+        raise BadValue(f"{address!r}: a schedule picks what is looked up, and nothing is here")
+    space, task = key
     where = f"{declared.name}/{space}/{task}"
-    return Trainable(where, find("spaces", live.spaces[space]), live.recipes[task], images), after
+    return Trainable(where, find("spaces", live.spaces[space]), live.recipes[task], images), rest
 
 
 def open_table(address: str) -> Table:
-    """Open one table by its address, BENCH/SPACE/TASK."""
-    bench, space, task, rest = locate(address)
+    """Open one table by its address, BENCH/SPACE/TASK or BENCH/SPACE/TASK@SCHEDULE."""
+    table, rest = locate(address)
     if rest:
         raise BadValue(f"{address!r} names no table: expected BENCH/SPACE/TASK and nothing more")
-    return bench[space, task]
+    return table
 
 
 def import_benchmark(

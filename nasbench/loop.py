@@ -175,7 +175,7 @@ def run(
     done: Traces | None = None,
     **params: Any,
 ) -> Traces:
-    """Run a method on BENCH/SPACE/TASK (or a table), once a seed; 50 queries a run by default.
+    """Run a method on BENCH/SPACE/TASK[@SCHEDULE] (or a table), once a seed; 50 queries by default.
 
     `runner` is a name, the path of a file, or a function `search(problem, rng, *, ...)`; `params`
     are its hyper-parameters. With `done`, the traces of an earlier call on the same table with a

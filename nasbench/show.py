@@ -94,22 +94,24 @@ def print_info(bench: Benchmark, spaces: Mapping[str, Mapping[str, Mapping[str, 
     print(f"{'a lookup gives:':16}{bench.header['answers']} epoch, mean over recorded seeds")
     print(f"{'file:':16}{bench.path}\n")
     print_table(
-        ("space", "architectures", "task", "metric", "epochs", "trainings", "recorded"),
+        ("space", "architectures", "task", "schedule", "metric", "epochs", "trainings", "recorded"),
         [
             (
                 f"{space} = {told['space']}",
                 told["architectures"],
                 task,
+                schedule,
                 f"{told['metric']} ({told['goal']})",
-                told["epochs"],
-                len(told["seeds"]),
-                " ".join(told["recorded"]),
+                each["epochs"],
+                len(each["seeds"]),
+                " ".join(each["recorded"]),
             )
             for space, tasks in spaces.items()
             for task, told in tasks.items()
+            for schedule, each in told["by_schedule"].items()
         ],
     )
-    print()
+    print("\na task's first schedule is its default; TASK@SCHEDULE asks for another")
     print_notes(bench)
 
 
@@ -156,21 +158,30 @@ def when(at: str | int) -> str:
 
 
 def described(bench: Benchmark, space: str, task: str) -> dict[str, Any]:
-    """Describe one table: its metrics, schedules, seeds and recorded columns."""
-    table = bench[space, task]
-    columns, main = table.columns, ("valid", table.task.metric.name)
+    """Describe a task: its metric, and for each schedule its epochs, seeds and recorded columns."""
+    tables = [bench[space, task, schedule] for schedule in bench.schedules(space, task)]
+    table, by_schedule = tables[0], {each.schedule: _recorded(each) for each in tables}
     return {
         "space": table.space.name,
         "architectures": len(table),
         "metric": table.task.metric.name,
         "goal": table.task.metric.goal,
         "unit": table.task.metric.unit,
-        "schedules": list(bench.schedules(space, task)),
+        "schedules": list(by_schedule),
+        **by_schedule[table.schedule],
+        "by_schedule": by_schedule,
+        "info": sorted(table.rows.info),
+    }
+
+
+def _recorded(table: Table) -> dict[str, Any]:
+    columns, main = table.columns, ("valid", table.task.metric.name)
+    measured = next((column.data_set for point, column in columns.items() if point[1:] == main), "")
+    return {
         "epochs": table.epochs,
         "seeds": [None if seed < 0 else seed for seed in table.seed.tolist()],
         "recorded": list(map(str, columns)),
-        "data_set": next((c.data_set for p, c in columns.items() if p[1:] == main), "") or task,
-        "info": sorted(table.rows.info),
+        "data_set": measured or table.task.name,
     }
 
 
@@ -240,7 +251,7 @@ def print_run(where: Table | Trainable, traces: Traces) -> None:
     spell = [where.space.spell(tuple(arch)) for arch in traces.arch.tolist()]
     better = np.unique(pick)
     spent = np.cumsum(traces.seconds)
-    print(f"{where.address} {traces.head['method']}, seed {int(traces.seed[0])}")
+    print(f"{where.address}@{where.schedule} {traces.head['method']}, seed {int(traces.seed[0])}")
     print_table(
         ("query", "architecture", f"valid {where.task.metric.name}", "seconds so far"),
         [(i + 1, spell[i], traces.value[i], spent[i]) for i in better],

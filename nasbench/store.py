@@ -1,4 +1,4 @@
-"""The file of a benchmark: HDF5, written once, mapped into memory, no pickles.
+"""The file of a benchmark: HDF5, written once, sealed, mapped into memory, no pickles.
 
 `docs/format.md` describes it for readers in other languages. Opening reads no table; a column is
 an offset into the mapped file.
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from nasbench.errors import BadFile, BadValue, NasbenchError, NotRecorded
 from nasbench.find import find, unknown
+from nasbench.seal import room, seal, verify
 from nasbench.table import Column, Info, Point, Rows, Table
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
     Raises `BadFile` where it can't be written. Whatever happens, an earlier file is whole. A killed
     process leaves its temporary behind, which the next write to the same path removes.
     """
+    if not path.name:
+        raise BadFile(f"{str(path)!r} names no file to write")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         for left in path.parent.glob(f".{escape(path.name)}.{'[0-9a-f]' * 8}"):
@@ -91,7 +94,19 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
     """
     import h5py
 
+    most = sum(6 + len(table.rows.info) + len(table.columns) for _, table in tables)
+    with atomic(path) as raw:
+        with h5py.File(raw, "w", userblock_size=room(most)) as file:
+            arrays = _fill(file, header, tables)
+        seal(raw, arrays)
+
+
+def _fill(
+    file: Any, header: Mapping[str, Any], tables: Sequence[tuple[str, Table]]
+) -> list[tuple[int, int]]:
+    """Write everything into an open file; return where in it each array begins and ends."""
     listed: list[str] = []
+    places: list[tuple[int, int]] = []
 
     def put(group: Any, name: str, array: NDArray[Any], **attrs: Any) -> None:
         array = np.ascontiguousarray(array)
@@ -100,38 +115,41 @@ def write(path: Path, header: Mapping[str, Any], tables: Sequence[tuple[str, Tab
         dataset.attrs.update({key: value for key, value in attrs.items() if value})
         digest = sha256(array.tobytes()).hexdigest()
         listed.append(f"{dataset.name} {array.dtype.str} {array.shape} {digest}\n")
+        if array.size:
+            offset = dataset.id.get_offset()
+            places.append((offset, offset + array.nbytes))
 
-    with atomic(path) as raw, h5py.File(raw, "w") as file:
-        for space_name, table in tables:
-            rows, space = table.rows, file.require_group(space_name)
-            if not len(space):
-                space.attrs["space"] = rows.space.name
-                put(space, "arch", rows.arch)
-                put(space, "name", rows.name)
-                put(space, "trained_as", rows.trained_as)
-                for name, info in rows.info.items():
-                    attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
-                    put(space, f"info/{name}", info.values, **attrs)
-            elif not np.array_equal(space["arch"], rows.arch):
-                raise BadValue(
-                    f"{table.address} has other rows than the tables of {space_name} before it"
-                )
-            task = space.require_group(table.task.name)
-            task.attrs.setdefault("default", table.schedule)
-            group = task.create_group(table.schedule)
-            put(group, "epoch", table.epoch)
-            put(group, "seed", table.seed)
-            if table.seconds is not None:
-                put(group, "seconds", table.seconds, unit="s")
-            for point, column in table.columns.items():
-                metric = table.task[point.metric]
-                attrs = {"goal": metric.goal, "unit": metric.unit}
-                attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
-                put(group, str(point), column.values, **attrs)
-        content = sha256("".join(sorted(listed)).encode()).hexdigest()
-        created = datetime.now(UTC).isoformat(timespec="seconds")
-        file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
-        file.attrs.update({"content_sha256": content, **header})
+    for space_name, table in tables:
+        rows, space = table.rows, file.require_group(space_name)
+        if not len(space):
+            space.attrs["space"] = rows.space.name
+            put(space, "arch", rows.arch)
+            put(space, "name", rows.name)
+            put(space, "trained_as", rows.trained_as)
+            for name, info in rows.info.items():
+                attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
+                put(space, f"info/{name}", info.values, **attrs)
+        elif not np.array_equal(space["arch"], rows.arch):
+            raise BadValue(
+                f"{table.address} has other rows than the tables of {space_name} before it"
+            )
+        task = space.require_group(table.task.name)
+        task.attrs.setdefault("default", table.schedule)
+        group = task.create_group(table.schedule)
+        put(group, "epoch", table.epoch)
+        put(group, "seed", table.seed)
+        if table.seconds is not None:
+            put(group, "seconds", table.seconds, unit="s")
+        for point, column in table.columns.items():
+            metric = table.task[point.metric]
+            attrs = {"goal": metric.goal, "unit": metric.unit}
+            attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
+            put(group, str(point), column.values, **attrs)
+    content = sha256("".join(sorted(listed)).encode()).hexdigest()
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
+    file.attrs.update({"content_sha256": content, **header})
+    return places
 
 
 def _plain(name: str) -> str:
@@ -143,7 +161,7 @@ def _plain(name: str) -> str:
 
 def split(
     bench: str, spaces: Mapping[str, Sequence[str]], parts: Sequence[str]
-) -> tuple[str, str, list[str]]:
+) -> tuple[tuple[str, ...], list[str]]:
     """Do what `Benchmark.split` does, for a benchmark of these spaces and their tasks."""
     if parts and parts[0] in spaces:
         space, *rest = parts
@@ -151,10 +169,11 @@ def split(
         space, *rest = *spaces, *parts
     else:
         raise unknown(f"space of {bench}", parts[0] if parts else "", list(spaces))
-    task, *rest = rest or [""]
+    named, *rest = rest or [""]
+    task, *schedule = named.split("@", 1)
     if task not in spaces[space]:
         raise unknown(f"task of {bench}/{space}", task, list(spaces[space]))
-    return space, task, rest
+    return (space, task, *schedule), rest
 
 
 @contextmanager
@@ -171,9 +190,10 @@ def _intact(path: Path) -> Iterator[None]:
 class Benchmark:
     """An open benchmark: tables by space and task, and where they come from.
 
-    `bench["cell", "jigsaw"]`, or `bench["jigsaw"]` where there is one space; a third key picks a
-    schedule. Iterating gives the (space, task) pairs. Raises `BadFile` for a file that is missing,
-    cut short, or of another format. Pickles as its path.
+    `bench["cell", "jigsaw"]`, or `bench["jigsaw"]` where there is one space; a third key, or
+    `bench["jigsaw@12_epochs"]`, picks a schedule. Iterating gives the (space, task) pairs.
+    Raises `BadFile` for a file that is missing, cut short, damaged, or of another format; damage
+    to arrays is found by `nasbench.check` alone. Pickles as its path.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -183,6 +203,7 @@ class Benchmark:
             raise BadFile(f"no file {Path(path).absolute()}")
         self.path = Path(path).resolve()
         try:
+            verify(self.path)
             self._file = h5py.File(self.path, "r", locking=False)
         except OSError as error:
             why = str(error).removeprefix("Unable to synchronously open file ").strip("()")
@@ -198,7 +219,7 @@ class Benchmark:
                 f"{self.path} has format version {version}, this nasbench reads up to {VERSION}: "
                 "upgrade nasbench, or import the benchmark again"
             )
-        self._tables: dict[tuple[str, str, str | None], Table] = {}
+        self._tables: dict[tuple[str, ...], Table] = {}
         self._rows: dict[str, Rows] = {}
 
     @cached_property
@@ -228,22 +249,24 @@ class Benchmark:
         return ((space, task) for space, tasks in self.spaces.items() for task in tasks)
 
     def __getitem__(self, keys: str | tuple[str, ...]) -> Table:
-        space, task, rest = self.split([keys] if isinstance(keys, str) else keys)
-        if len(rest) > 1:
+        key, rest = self.split([keys] if isinstance(keys, str) else keys)
+        key = (*key, *rest)
+        if len(key) > 3:
             raise BadValue(f"{keys} names no table of {self.name}: expected SPACE, TASK, SCHEDULE")
-        key = (space, task, rest[0] if rest else None)
         if key not in self._tables:
-            self._tables[key] = self._open(*key)
+            table = self._open(*key)
+            self._tables[key] = self._tables.setdefault((*key[:2], table.schedule), table)
         return self._tables[key]
 
-    def split(self, parts: Sequence[str]) -> tuple[str, str, list[str]]:
-        """Read an address: its space, which may be left out where there is but one, task, and rest.
+    def split(self, parts: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
+        """Read an address, the key of a table, and what follows it.
 
-        Raises `UnknownName`, with the nearest name.
+        The key is a space, which may be left out where there is but one, a task, and the schedule
+        if TASK@SCHEDULE names one. Raises `UnknownName`, with the nearest name.
         """
         return split(self.name, self.spaces, parts)
 
-    def _open(self, space: str, task: str, schedule: str | None) -> Table:
+    def _open(self, space: str, task: str, schedule: str | None = None) -> Table:
         known = self.schedules(space, task)
         schedule = known[0] if schedule is None else schedule
         if schedule not in known:

@@ -21,6 +21,7 @@ from nasbench.find import unknown
 from nasbench.loop import Method, continues, head, run_method
 from nasbench.pool import each
 from nasbench.store import Benchmark
+from nasbench.table import Table
 from nasbench.trace import Traces
 
 BLOCK = 25
@@ -34,6 +35,7 @@ class Unit:
     benchmark: Path
     space: str
     task: str
+    schedule: str
     method: Method
     seeds: range
     budget: Budget
@@ -53,7 +55,7 @@ class Unit:
         """Say whether there is anything to do; raises `BadValue` for a file of another study."""
         if not self.file.is_file():
             return True
-        table, done = _open(self.benchmark)[self.space, self.task], Traces.load(self.file)
+        table, done = self._table(), Traces.load(self.file)
         wanted, seeds = head(self.method, table, self.budget), list(self.seeds)
         try:
             continues(done.head, wanted)
@@ -63,8 +65,7 @@ class Unit:
 
     def run(self) -> None:
         """Do it, going on from what an earlier call left, and write the file."""
-        evaluate = FromTable(_open(self.benchmark)[self.space, self.task])
-        seeds, done = self.seeds, None
+        evaluate, seeds, done = FromTable(self._table()), self.seeds, None
         if self.file.is_file():
             done = Traces.load(self.file)
             seeds = range(seeds.start, max(seeds.stop, seeds.start + len(done)))
@@ -78,6 +79,9 @@ class Unit:
             traces = run_method(self.method, evaluate, seeds, self.budget)
         traces.save(self.file)
 
+    def _table(self) -> Table:
+        return _open(self.benchmark)[self.space, self.task, self.schedule]
+
 
 @cache
 def _open(path: Path) -> Benchmark:
@@ -85,9 +89,15 @@ def _open(path: Path) -> Benchmark:
 
 
 def choose(
-    bench: Benchmark, spaces: Sequence[str] = (), tasks: Sequence[str] = ()
-) -> list[tuple[str, str]]:
-    """List the tables of these spaces and tasks, by default all; raises `UnknownName`."""
+    bench: Benchmark,
+    spaces: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    schedule: str | None = None,
+) -> list[tuple[str, ...]]:
+    """List the keys of the tables of these spaces and tasks, by default all.
+
+    Each is (space, task), or (space, task, schedule) if one is asked for. Raises `UnknownName`.
+    """
     for space in spaces:
         if space not in bench.spaces:
             raise unknown(f"space of {bench.name}", space, list(bench.spaces))
@@ -96,13 +106,14 @@ def choose(
     for task in tasks:
         if task not in known:
             raise unknown(f"task of {bench.name}", task, known)
-    return [table for table in tables if table[1] in (tasks or known)]
+    rest = () if schedule is None else (schedule,)
+    return [(*table, *rest) for table in tables if table[1] in (tasks or known)]
 
 
 def not_applicable(
-    bench: Benchmark, tables: Iterable[tuple[str, str]] | None = None
-) -> dict[tuple[str, str], str]:
-    """Name the (space, task) pairs that no search can run on, and why."""
+    bench: Benchmark, tables: Iterable[tuple[str, ...]] | None = None
+) -> dict[tuple[str, ...], str]:
+    """Name the keys of tables that no search can run on, and why."""
     reasons = {key: missing(bench[key]) for key in tables or bench}
     return {key: why for key, why in reasons.items() if why}
 
@@ -113,12 +124,13 @@ def units(
     methods: Sequence[Method],
     seeds: int,
     budget: Budget,
-    tables: Iterable[tuple[str, str]] | None = None,
+    tables: Iterable[tuple[str, ...]] | None = None,
 ) -> list[Unit]:
     """List what a study of seeds 0 to `seeds` - 1 has left to do in the folder `out`.
 
-    `tables` are (space, task) pairs, all of the benchmark by default. Raises `BadValue` where the
-    folder holds something else, or was run with a larger budget.
+    `tables` are (space, task) pairs, all of the benchmark by default, or have a schedule as the
+    third; a folder has one of each table. Raises `BadValue` where the folder holds something else,
+    or was run with a larger budget.
     """
     if seeds < 1:
         raise BadValue(f"a study of {seeds} seeds: it must be at least 1")
@@ -126,8 +138,8 @@ def units(
         raise BadValue(f"a study of {seeds} seeds: a million is the most")
     blocks = [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
     every = [
-        Unit(bench.path, space, task, method, block, budget, out)
-        for (space, task), method, block in product(tables or bench, methods, blocks)
+        Unit(bench.path, key[0], key[1], bench[key].schedule, method, block, budget, out)
+        for key, method, block in product(tables or bench, methods, blocks)
     ]
     if len({unit.file for unit in every}) < len(every):
         names = ", ".join(map(str, methods))

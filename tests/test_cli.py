@@ -11,9 +11,11 @@ from typing import Any
 
 import pytest
 
+import nasbench
 from nasbench.__main__ import main
 from nasbench.find import find
-from nasbench.store import write
+from nasbench.store import Benchmark, write
+from nasbench.table import Column
 from tests.made_up import made_up, write_made_up
 
 ROOT = Path(__file__).parents[1]
@@ -69,6 +71,85 @@ def test_info(capsys: pytest.CaptureFixture[str]) -> None:
     assert "curve/valid/top1" in table["recorded"]
     text = said(capsys, "info", "made_up")
     assert "left out: the truth" in text
+
+
+@pytest.fixture
+def schedules() -> str:
+    """A file of one table with two schedules; the shorter one is not the default."""
+    whole, columns = made_up("nasbench_macro", "cifar10"), {}
+    for point, column in whole.columns.items():
+        if point.at == "curve":
+            columns[point] = Column(column.values[..., :4])
+            columns[point._replace(at="final")] = Column(column.values[..., 3])
+    seconds = whole.seconds[..., :4]  # type: ignore[index]
+    short = replace(whole, epoch=whole.epoch[:4], seconds=seconds, columns=columns)
+    header = dict.fromkeys(("title", "citation", "source", "source_sha256", "licence"), "none")
+    header |= {"benchmark": "two", "answers": "final"}
+    tables = [replace(whole, schedule="9_epochs"), replace(short, schedule="4_epochs")]
+    every = [("macro", table) for table in tables]
+    write(Path("two.h5"), {**header, "notes": [], "left_out": []}, every)
+    return "two.h5"
+
+
+def test_info_lists_every_schedule(schedules: str, capsys: pytest.CaptureFixture[str]) -> None:
+    table = told(capsys, "info", schedules)["spaces"]["macro"]["cifar10"]
+    assert table["schedules"] == list(table["by_schedule"]) == ["9_epochs", "4_epochs"]
+    assert {name: each["epochs"] for name, each in table["by_schedule"].items()} == {
+        "9_epochs": 9,
+        "4_epochs": 4,
+    }
+    long, short = table["by_schedule"].values()
+    assert long.items() <= table.items()
+    assert {*long["recorded"]} - {*short["recorded"]} == {"best/valid/top1", "best/test/top1"}
+    rows = [line.split() for line in said(capsys, "info", schedules).splitlines()]
+    listed = [row[4:9] for row in rows if row[:2] == ["macro", "="]]
+    assert listed == [
+        ["cifar10", name, "top1", "(max)", epochs]
+        for name, epochs in (("9_epochs", "9"), ("4_epochs", "4"))
+    ]
+
+
+@pytest.mark.parametrize("space", ["/macro", ""])
+def test_a_schedule_is_part_of_the_address(
+    space: str, schedules: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    default, short = f"{schedules}{space}/cifar10", f"{schedules}{space}/cifar10@4_epochs"
+    bench = Benchmark(schedules)
+    assert bench["cifar10@4_epochs"] is bench["macro", "cifar10", "4_epochs"]
+    for where, schedule in (
+        (default, "9_epochs"),
+        (f"{default}@9_epochs", "9_epochs"),
+        (short, "4_epochs"),
+    ):
+        table = bench["cifar10", schedule]
+        record = told(capsys, "query", where, "17")
+        assert (record["schedule"], record["epochs"]) == (schedule, table.epochs)
+        assert record["value"] == table.value(17)
+        best = told(capsys, "best", where, "-k", "1")
+        assert best["schedule"] == schedule
+        assert best["architectures"][0]["value"] == table.best()[0].value
+        run = told(capsys, "run", f"{where}/random_search/3", "--queries", "2")
+        assert (run["schedule"], run["steps"][0]["epochs"]) == (schedule, table.epochs)
+        assert nasbench.run("random_search", where, [3]).head["schedule"] == schedule
+        for command in (
+            ["query", where, "17"],
+            ["best", where],
+            ["run", where, "--runner", "local_search"],
+        ):
+            assert said(capsys, *command).startswith(f"two/macro/cifar10@{schedule}")
+
+
+def test_a_study_of_a_schedule(schedules: str, capsys: pytest.CaptureFixture[str]) -> None:
+    study = ["study", schedules, "--seeds", "2", "--runners", "random_search", "--workers", "1"]
+    assert "= 2 runs" in said(capsys, *study, "--schedule", "4_epochs", "--out", "mine")
+    assert "; 0 to do" in said(capsys, *study, "--schedule", "4_epochs", "--out", "mine")
+    report = told(capsys, "report", "mine", "--bench", schedules)
+    assert [row["runs"] for row in report["rows"]] == [2]
+    assert "4_epochs (4 epochs)" in Path("mine/report/report.md").read_text().replace("\\", "")
+    assert main([*study, "--out", "mine"]) == 2
+    assert "runs with schedule 4_epochs, asked was 9_epochs; use another --out" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize("at", ["best", "final", "4"])
@@ -196,6 +277,11 @@ WRONG = {
     "best made_up/cell/jigsaws": "no task of made_up/cell 'jigsaws'; did you mean 'jigsaw'?",
     "best made_up/cell": "no task of made_up/cell ''; there are: class_scene, jigsaw",
     "best made_up": "no space of made_up ''; there are: cell, macro",
+    "best made_up/cell/jigsaw@ful": "no schedule of made_up/cell/jigsaw 'ful'; did you mean 'full'",
+    "best made_up/cell/jigsaw@": "no schedule of made_up/cell/jigsaw ''; there are: full",
+    "query made_up/cell@full/jigsaw 0": "no space of made_up 'cell@full'; did you mean 'cell'?",
+    "run made_up/cell/jigsaw@fulll/local_search/0": "jigsaw 'fulll'; did you mean 'full'?",
+    "study made_up --out o --schedule ful": "no schedule of made_up/cell/class_scene 'ful'; did",
     "best made_up/cell/jigsaw/x": "expected BENCH/SPACE/TASK and nothing more",
     "best made_up/cell/jigsaw -k 0": "the 0 best: it must be at least 1",
     "best made_up/cell/jigsaw -k many": "Invalid value for '-k'",
@@ -229,6 +315,7 @@ WRONG = {
     "report none": "none",
     "check none": "no benchmark 'none'",
     "convert made_up --to xls --out x": "no format 'xls'; there are: csv, parquet, npz",
+    "convert made_up --to csv --out .": "'.' names no file to write",
     "convert made_up --to csv": "Missing option '--out'",
     "import csv": "csv needs the path of a CSV file with the columns space, task, architecture",
     "import csv none.csv": "no file or folder none.csv; csv is imported from a CSV file with",

@@ -28,12 +28,15 @@ best made_up/cell/jigsaw -k 3 --at 4 --split test --metric top1
 best home/tables/made_up.h5/macro/class_scene --json
 query made_up/cell/jigsaw 64-41414-1_02_333 --at final
 query made_up/cell/jigsaw 1,0,2,3,3,3 --json
+best made_up/cell/jigsaw@full -k 1
 query made_up/macro/class_scene 17
+run made_up/cell/jigsaw@full/random_search --queries 3
 run made_up/cell/jigsaw/random_search/3 --queries 3
 run made_up/cell/jigsaw --runner regularized_evolution:population=5:tournament=2 --epochs 30 --json
 run made_up/macro/class_scene --runner ./mine.py --seed 1 --seconds 500.5 --queries 3
 study made_up --out study --spaces cell --tasks jigsaw --runners random_search --queries 3 --seeds 2
 study made_up --out study --runners local_search:starts=2,random_search --epochs 30 --workers 1
+study made_up --out study --schedule full --runners random_search --queries 3 --workers 1
 report study --bench made_up --json
 """
 WORDS = sorted({*RIGHT.split(), *names("benchmarks"), *names("runners"), *names("tasks")})
@@ -51,6 +54,13 @@ ODD = [
     *("local_search:starts=0", "local_search:starts=-1", "local_search:starts=nan"),
     *("regularized_evolution:population=0", "regularized_evolution:tournament=" + "[" * 3000),
     *("made_up/cell/jigsaw/random_search/" + "9" * 5000, "made_up//cell//jigsaw", "x" * 5_000),
+    *(
+        "@",
+        "@full",
+        "made_up/cell/jigsaw@",
+        "made_up/cell/jigsaw@@full",
+        "made_up/cell@full/jigsaw",
+    ),
 ]
 SMALL = {
     "--queries": ["0", "1", "3", "-1", "nan", "3.5", "many", ""],
@@ -158,6 +168,7 @@ def bounded(line: list[str]) -> list[str]:
 @example(["import", "transnas101", "home"])
 @example(["import", "transnas101", "made_up.h5", "--as", "../x"])
 @example(["convert", "made_up", "--to", "csv", "--out", "home"])
+@example(["convert", "made_up", "--to", "npz", "--out", ""])
 @example(["convert", "made_up", "--to", "csv", "--out", "\0"])
 @example(["check", "made_up.h5"])
 @given(lines())

@@ -716,8 +716,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         loaded.append(what)
         return load(source, what, *more)
 
-    monkeypatch.setattr(nats, "load", counting)
-    monkeypatch.setattr(nats, "PART", 5)
+    monkeypatch.setattr(nats.archive, "load", counting)
+    monkeypatch.setattr(nats.reading, "PART", 5)
     return loaded
 
 
@@ -752,7 +752,7 @@ def test_an_interrupted_import_goes_on(
 def test_a_record_that_changed_is_read_again(
     small: Path, home: Path, counted: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats, "PART", 1)
+    monkeypatch.setattr(nats.reading, "PART", 1)
     path = archive.write_record(small, 2, {"12": []})
     refused("nasbench201", small, "000002")
     counted.clear()
@@ -798,7 +798,7 @@ def test_parts_that_vanish_while_they_are_read(
 def test_two_imports_at_once(few: dict[str, Path], fewer: dict[str, Benchmark], home: Path) -> None:
     code = (
         "import sys; from nasbench import nats; from nasbench.benchmark import import_benchmark;"
-        "nats.PART = 5; import_benchmark('nasbench201', sys.argv[1])"
+        "nats.reading.PART = 5; import_benchmark('nasbench201', sys.argv[1])"
     )
     command = [sys.executable, "-c", code, str(few["tss"])]
     two = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -813,7 +813,7 @@ def test_a_helper_reads_what_is_left(
     few: dict[str, Path], fewer: dict[str, Benchmark], home: Path, counted: list[str]
 ) -> None:
     scratch = home / "scratch/any"
-    nats.help_along("nasbench201", str(few["tss"]), str(scratch), 5)
+    nats.reading.help_along("nasbench201", str(few["tss"]), str(scratch), 5)
     assert records(counted)[:5] == [f"{index:06d}.pickle.pbz2" for index in range(25, 30)]
     assert len(records(counted)) == FEW
     counted.clear()
@@ -829,8 +829,8 @@ def test_a_helper_reads_what_is_left(
 def test_a_helper_is_asked_for_much(
     few: dict[str, Path], fewer: dict[str, Benchmark], home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats, "ALONE", 10)
-    monkeypatch.setattr(nats, "PART", 3)
+    monkeypatch.setattr(nats.reading, "ALONE", 10)
+    monkeypatch.setattr(nats.reading, "PART", 3)
     alone: list[int] = []
 
     def wait(done: int, total: int) -> None:

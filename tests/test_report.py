@@ -21,16 +21,18 @@ from nasbench.errors import BadFile, BadValue, UnknownName
 from nasbench.find import find
 from nasbench.loop import Method, run
 from nasbench.metrics.statistics import bootstrap_interval
-from nasbench.report import report, summary
+from nasbench.report import report, summary, write_report
+from nasbench.report.gather import gather
 from nasbench.report.page import Block, Grid, Heading, Picture, Points, Text, markdown
 from nasbench.report.page import html as html_page
-from nasbench.report.score import axis
+from nasbench.report.score import agreement, axis
 from nasbench.report.words import decimals
 from nasbench.search import Problem, Query, Search, ask, ask_all
 from nasbench.store import Benchmark, write
 from nasbench.study import study, units
 from nasbench.table import OWN_MAXIMUM, Column, Point, Rows, Table
 from nasbench.task import Metric, Task
+from nasbench.trace import Traces
 from tests.made_up import write_made_up
 
 NAMES = ["random_search", "regularized_evolution:population=5"]
@@ -429,6 +431,36 @@ def test_benchmark_is_found_by_name(
     (tmp_path / "tables").mkdir()
     shutil.copy(bench.path, tmp_path / "tables" / f"{NAME}.h5")
     assert summary(folder).equals(summary(folder, bench))
+
+
+def test_a_study_is_read_and_scored_once(
+    bench: Benchmark, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, numbers = page(folder), summary(folder, bench)
+    loaded: list[Path] = []
+    load = Traces.load
+
+    def counting(path: Path) -> Traces:
+        loaded.append(path)
+        return load(path)
+
+    monkeypatch.setattr(Traces, "load", counting)
+    written, rows = write_report(folder, bench)
+    assert sorted(loaded) == sorted((folder / "traces").rglob("*.npz"))
+    assert page(folder) == shown
+    assert written == folder / "report" / "index.html"
+    assert rows.equals(numbers)
+
+
+def test_tasks_of_different_schedules_are_told_apart(bench: Benchmark) -> None:
+    study = gather([run("random_search", bench["cell", "jigsaw"], budget=BUDGET)], bench)
+    names, matrix = agreement(study, "cell")
+    assert names == list(bench.spaces["cell"])
+    own = replace(study.tables["cell", "jigsaw"], schedule="other")
+    other = replace(study, tables={("cell", "jigsaw"): own})
+    named, same = agreement(other, "cell")
+    assert named == [f"{task}@{'other' if task == 'jigsaw' else 'full'}" for task in names]
+    np.testing.assert_array_equal(same, matrix)
 
 
 # ------------------------------------------------------------------------------------------ errors

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from hashlib import sha256
+from itertools import pairwise
 from math import nan
 from mmap import mmap
 from pathlib import Path
@@ -23,6 +24,7 @@ from nasbench.errors import BadFile, BadValue, NasbenchError, NotRecorded, Unkno
 from nasbench.find import find
 from nasbench.store import FORMAT, VERSION, Benchmark, atomic, write
 from nasbench.table import OWN_MAXIMUM, Column, Info, Point, Rows, Table
+from tests.made_up import without_seal
 
 HEADER = {
     "benchmark": "tiny",
@@ -183,6 +185,7 @@ def test_tables_of_a_space_share_their_rows(path: Path) -> None:
     bench = Benchmark(path)
     assert bench["cell", "jigsaw"].rows is bench["cell", "class_scene"].rows
     assert bench["cell", "jigsaw"] is bench["cell", "jigsaw"]
+    assert bench["cell", "jigsaw"] is bench["cell", "jigsaw", "zz_first"]
     assert bench["cell", "jigsaw"].rows is not bench["macro", "jigsaw"].rows
 
 
@@ -383,6 +386,57 @@ def test_checksum_knows_the_rows_apart(path: Path, tmp_path: Path) -> None:
         assert content(tmp_path / "other.h5", tables) != told
 
 
+# ---------------------------------------------------------------------------------------- the seal
+
+
+def test_the_seal_is_as_described(path: Path) -> None:
+    """Work it out from the file alone, as its description says."""
+    raw = path.read_bytes()
+    length, number = np.frombuffer(raw, "<u8", 2, 48).tolist()
+    runs = np.frombuffer(raw, "<u8", 2 * number, 64).reshape(-1, 2).tolist()
+    assert raw.startswith(b"nasbench seal 1\n")
+    assert length == len(raw)
+    summed, arrays = bytearray(), bytearray()
+    for (_, stop), (start, end) in pairwise([[0, 48], *runs, [length, length]]):
+        summed += raw[stop:start]
+        arrays += raw[start:end]
+    assert raw[16:48] == sha256(summed).digest()
+    with h5py.File(path, "r") as file:
+        block = file.userblock_size
+    assert 64 + 16 * number <= block
+    assert raw[block:].startswith(b"\x89HDF")
+    in_order = sorted(datasets(path).values(), key=lambda told: told[2])
+    assert arrays == b"".join(values.tobytes() for values, *_ in in_order)
+
+
+def test_a_file_from_before_there_were_seals(path: Path) -> None:
+    old = without_seal(path)
+    assert old.read_bytes().startswith(b"\x89HDF")
+    assert everything(Benchmark(old)) == everything(Benchmark(path))
+    assert Benchmark(old).header == Benchmark(path).header
+
+
+def test_a_newer_file_with_a_seal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as newer:
+        newer.setattr("nasbench.store.VERSION", VERSION + 1)
+        write(path, HEADER, written())
+    with pytest.raises(BadFile, match=f"has format version {VERSION + 1}, this nasbench reads up"):
+        Benchmark(path)
+
+
+@pytest.mark.parametrize("change", ["more", "less", "edited"])
+def test_a_changed_file(change: str, path: Path) -> None:
+    raw = path.read_bytes()
+    if change == "edited":
+        with h5py.File(path, "r+") as file:
+            file.attrs["title"] = "another"
+    else:
+        path.write_bytes(raw + b"x" if change == "more" else raw[:-1])
+    with pytest.raises(BadFile) as error:
+        Benchmark(path)
+    one_line(error, str(path), "truncated" if change == "less" else "its metadata is not what was")
+
+
 # ----------------------------------------------------------------------------------------- atomic
 
 
@@ -445,8 +499,7 @@ def test_what_is_half_written_is_no_table(
 
 
 def with_attribute(path: Path, **attributes: Any) -> bytes:
-    copy = path.with_name("copy.h5")
-    copy.write_bytes(path.read_bytes())
+    copy = without_seal(path)
     with h5py.File(copy, "r+") as file:
         for name, value in attributes.items():
             file.attrs[name] = value
@@ -501,6 +554,7 @@ def test_no_file(kind: str, path: Path) -> None:
 
 
 def test_rewritten_with_compression(path: Path) -> None:
+    path = without_seal(path)
     with h5py.File(path, "r+") as file:
         group = file["cell/jigsaw/zz_first/best/valid"]
         values = group["top1"][()]

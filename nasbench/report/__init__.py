@@ -25,9 +25,15 @@ def report(folder: Path, bench: Benchmark | None = None) -> Path:
     `BadValue` for traces that don't belong together or to this benchmark. Equal traces give equal
     reports, byte for byte.
     """
+    return write_report(folder, bench)[0]
+
+
+def write_report(folder: Path, bench: Benchmark | None = None) -> tuple[Path, pd.DataFrame]:
+    """Do what `report` does, and return what `summary` does too."""
     study = gather(read(folder), bench)
     judged = results(study)
-    blocks = list(contents(study, judged, frame(study, judged)))
+    numbers = frame(study, judged)
+    blocks = list(contents(study, judged, numbers))
     files = {block.file: block.png for block in blocks if isinstance(block, Picture)}
     files["report.md"] = markdown(blocks).encode()
     files["index.html"] = html(blocks, title(study)).encode()
@@ -35,7 +41,7 @@ def report(folder: Path, bench: Benchmark | None = None) -> Path:
     for name, content in files.items():
         with atomic(out / name) as file:
             file.write(content)
-    return out / "index.html"
+    return out / "index.html", numbers
 
 
 def summary(study: Path | Iterable[Traces], bench: Benchmark | None = None) -> pd.DataFrame:

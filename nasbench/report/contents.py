@@ -137,7 +137,7 @@ def _averages(study: Study, numbers: pd.DataFrame) -> Iterator[Block]:
 
 
 def _agreement(study: Study, space: str) -> Block:
-    tasks, matrix = agreement(study.bench, space)
+    tasks, matrix = agreement(study, space)
     if len(tasks) < 2:
         return Text(f"{study.bench.name} has one task on {space}: there is no agreement to show.")
     return Picture(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -15,7 +16,6 @@ from nasbench.metrics.ranking import kendall_matrix, ranks
 from nasbench.metrics.regret import anytime, area, incumbent, normalised_regret, regret
 from nasbench.metrics.statistics import bootstrap_interval, summarise
 from nasbench.report.gather import Address, Study
-from nasbench.store import Benchmark
 from nasbench.table import OWN_MAXIMUM, Floats, Table
 from nasbench.trace import Traces
 
@@ -166,12 +166,17 @@ def averages(numbers: pd.DataFrame) -> pd.DataFrame:
     return means.assign(tasks=grouped.size()).reset_index()
 
 
-def agreement(bench: Benchmark, space: str) -> tuple[list[str], Floats]:
-    """Return the tasks of a space that have validation scores, and how well those agree (K, K)."""
+def agreement(study: Study, space: str) -> tuple[list[str], Floats]:
+    """Return the tasks of a space that have validation scores, and how well those agree (K, K).
+
+    What nothing was run on is taken with its default schedule. Where schedules differ, the names
+    are TASK@SCHEDULE.
+    """
     scores = {}
-    for task in bench.spaces[space]:
-        try:
-            scores[task] = bench[space, task].scores()
-        except NotRecorded:
-            continue
-    return list(scores), kendall_matrix(np.array(list(scores.values())))
+    for task in study.bench.spaces[space]:
+        table = study.tables.get((space, task)) or study.bench[space, task]
+        with suppress(NotRecorded):
+            scores[task, table.schedule] = table.scores()
+    one = len({schedule for _, schedule in scores}) == 1
+    names = [task if one else f"{task}@{schedule}" for task, schedule in scores]
+    return names, kendall_matrix(np.array(list(scores.values())))
