@@ -30,7 +30,7 @@ bench: .venv/test ## measure speed
 	$(PYTEST) tests/speed --benchmark-only --benchmark-sort=name \
 	    --benchmark-columns=min,median,iqr,ops,rounds
 
-golden: .venv/test ## write the golden traces anew (on purpose only)
+golden: .venv/test ## write the golden files anew (on purpose only)
 	$(BIN)/python -m tests.golden
 
 clean: ## remove .venv, demo/, caches and what building left

@@ -38,6 +38,7 @@ from nasbench.show import (
     described,
     epoch_chosen_by,
     print_check,
+    print_counted,
     print_imported,
     print_info,
     print_json,
@@ -163,6 +164,22 @@ def convert(
 
     convert_benchmark(open_benchmark(bench), to, out)
     print(f"written to {out}, {out.stat().st_size / 1e6:,.1f} MB")
+
+
+@app.command()
+def count(
+    bench: Bench,
+    size: Annotated[int, typer.Option(help="Pixels a side, where a task doesn't tell.")] = 256,
+) -> None:
+    """Count parameters and multiply-adds of every architecture, and keep them in the file."""
+    from nasbench.count import count as count_benchmark
+
+    with _progress() as progress:
+        bar = progress.add_task("counting", total=None)
+        counted = count_benchmark(
+            bench, size, lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    print_counted(counted)
 
 
 @app.command()

@@ -90,19 +90,20 @@ def count(network: nn.Module, shape: Sequence[int]) -> Counts:
 
 def count_encoders(
     space: Space, archs: Iterable[Architecture], size: int, scale: Scale | None = None
-) -> Iterator[Counts]:
-    """Count encoders on images of so many pixels a side, one architecture after the other.
+) -> Iterator[tuple[Counts, Shape]]:
+    """Count encoders on images of so many pixels a side, and say the shape of their features.
 
-    Exactly what `count(space.build(arch, scale), (3, size, size))` gives, and where the space has a
-    `layout` some hundred times as fast. Raises `NotApplicable` and `BadValue` as `Space.build`.
+    The counts are what `count(space.build(arch, scale), (3, size, size))` gives, and hundreds of
+    times as fast where the space has a `layout`. Raises `NotApplicable` and `BadValue` as
+    `Space.build` does.
     """
-    return (_encoder(space, arch, (3, size, size), scale)[0] for arch in archs)
+    return (_encoder(space, arch, (3, size, size), scale) for arch in archs)
 
 
 def _encoder(
     space: Space, arch: Architecture, shape: Shape, scale: Scale | None
 ) -> tuple[Counts, Shape]:
-    """Count an encoder, and return the shape of its features (C, h, w)."""
+    """Count an encoder, and say the shape of its features (C, h, w)."""
     if not isinstance(space, LaidOut):
         with torch.device("meta"):
             return _count(space.build(arch, scale), shape)

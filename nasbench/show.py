@@ -87,6 +87,15 @@ def print_imported(bench: Benchmark) -> None:
     print(f"written to {bench.path}")
 
 
+def print_counted(bench: Benchmark) -> None:
+    """Print which facts about architectures were counted, of which space."""
+    for space, tasks in bench.spaces.items():
+        rows = bench[space, tasks[0]].rows
+        names = [name for name, info in rows.info.items() if info.source == "derived"]
+        print(f"{space}: {', '.join(names)} of {len(rows):,} architectures")
+    print(f"written to {bench.path}")
+
+
 def print_info(bench: Benchmark, spaces: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
     """Print where a benchmark comes from, and a line for each table, as `described`."""
     for key in ("title", "citation", "source", "source_sha256", "licence", "content_sha256"):

@@ -45,7 +45,7 @@ class NATSSize(Grid):
         raise self.outside(text)
 
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
-        """Lay the encoder out; the stem has stride 1 or 2. Scaled widths are rounded, at least 1."""
+        """Lay the encoder out; the stem has stride 1 or 2, scaled widths are rounded."""
         arch, scale = self.check(arch), scaled(self, scale, (1, 2))
         widths = [max(1, round(int(WIDTHS[gene]) * scale.width / 64)) for gene in arch]
         graphs = [single("conv3x3_bn", 3, widths[0], scale.stride)]

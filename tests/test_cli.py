@@ -254,6 +254,15 @@ def test_convert_and_import(
     assert (tmp_path / "tables" / "mine.h5").is_file()
 
 
+def test_count(capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(write_made_up(Path("counted.h5")))
+    out = said(capsys, "count", path, "--size", "32")
+    for line in ("cell: encoder_macs, encoder_params of 4,096", "macro: encoder_macs, encoder_p"):
+        assert line in out
+    architecture = told(capsys, "query", f"{path}/cell/jigsaw", "0")
+    assert architecture["info"].keys() == {"params", "encoder_params", "encoder_macs"}
+
+
 def test_a_benchmark_by_its_path(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(home / "tables" / "made_up.h5")
     assert (
@@ -313,6 +322,8 @@ WRONG = {
     "study made_up --out o --workers 0": "0 workers: it must be at least 1",
     "study made_up": "Missing option '--out'",
     "report none": "none",
+    "count none": "no benchmark 'none'",
+    "count made_up --size 0": "images of 0 pixels a side: it must be at least 1",
     "check none": "no benchmark 'none'",
     "convert made_up --to xls --out x": "no format 'xls'; there are: csv, parquet, npz",
     "convert made_up --to csv --out .": "'.' names no file to write",
