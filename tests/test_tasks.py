@@ -240,7 +240,7 @@ def test_all_permutations_are_drawn() -> None:
     few = replace(jigsaw.TASK, permutations=64)
     rgb = torch.zeros(3000, 3, 3, 3, dtype=torch.uint8)
     _, target = few.inputs(rgb, rgb, chance())
-    assert target.bincount().bool().tolist() == [True] * 64  # type: ignore[no-untyped-call]
+    assert target.bincount().bool().tolist() == [True] * 64
     assert few.head((8, 1, 1), Label("rgb", "picture", 3), 3)(torch.zeros(18, 8, 1, 1)).shape == (
         2,
         64,
@@ -298,7 +298,7 @@ def test_critic_and_network_train_against_each_other(size: int) -> None:
     assert output.grad is not None
     for _ in range(20):
         optimizer.zero_grad()
-        task.adversarial_losses(critic, output, target)[0].backward()  # type: ignore[no-untyped-call]
+        task.adversarial_losses(critic, output, target)[0].backward()
         optimizer.step()
     after = task.adversarial_losses(critic, output, target)
     assert after[0] < own
