@@ -121,8 +121,8 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
     where there is one. `images` is where the images are, if they are the user's. Raises
     `NotApplicable` where the benchmark does not say how to train.
     """
-    file, py, rest = address.partition(".py/")
-    name, _, parts = (file + ".py", "/", rest) if py else address.partition("/")
+    file, py, after = address.partition(".py/")
+    name, _, parts = (file + ".py", "/", after) if py else address.partition("/")
     declared = find("benchmarks", name)
     if (live := declared.live) is None:
         raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.nn import functional
 from torch.optim import SGD, Adam, Optimizer
 
@@ -215,7 +215,7 @@ def size(where: Trainable, arch: Architecture) -> Counts:
     return count(net, seen(where.task, where.recipe.size))
 
 
-def _optimizer(net: Network, recipe: Recipe) -> Optimizer:
+def _optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
     weights, lr, decay = net.parameters(), recipe.lr, recipe.weight_decay
     if recipe.optimizer == "adam":
         betas = (recipe.momentum, 0.999)

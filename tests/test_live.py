@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -62,7 +63,7 @@ def test_every_task_trains_and_is_measured(space: str, task: str) -> None:
     assert trained.test.keys() == metrics
     assert trained.curves.keys() == {"train/loss", *(f"valid/{name}" for name in metrics)}
     assert {len(curve) for curve in trained.curves.values()} == {trained.epochs} == {3}
-    assert all(map(isfinite, [*trained.test.values(), *sum(trained.curves.values(), [])]))
+    assert all(map(isfinite, chain(trained.test.values(), *trained.curves.values())))
     assert trained.seconds == sorted(trained.seconds)
     assert trained.curves["train/loss"][-1] < trained.curves["train/loss"][0]
     assert trained.params == sum(p.numel() for p in training.net.parameters())

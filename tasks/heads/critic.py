@@ -2,7 +2,7 @@
 
 TransNAS-Bench-101 (Duan et al., 2021) adds such a loss to L1, with weights that were not published.
 The losses are those of pix2pix (Isola et al., 2017). *Our reconstruction*: the critic sees nothing
-but the picture, and is two layers shorter than the published one of 256 pixels.
+but the picture, and has three layers where that of pix2pix, for 256 pixels, has five.
 """
 
 from __future__ import annotations

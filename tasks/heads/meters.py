@@ -35,9 +35,9 @@ class Mean:
 class Loss(Mean):
     """The mean loss, infinite from the first output on that was not finite."""
 
-    def add_of(self, output: Tensor, losses: Tensor) -> None:
-        """Take note of an output's losses."""
-        self.add(losses)
+    def add_of(self, output: Tensor, values: Tensor) -> None:
+        """Take note of the losses of an output."""
+        self.add(values)
         if not (isfinite(self.total) and output.isfinite().all()):
             self.total = inf
 

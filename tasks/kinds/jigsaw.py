@@ -19,7 +19,7 @@ class Jigsaw(Classification):
     """The network sees nine tiles one by one; the head sees the features of all, in their order.
 
     The paper leaves random gaps between tiles, so that edges tell nothing. *Our reconstruction*
-    leaves none: tiles of small images are small enough.
+    leaves none, because small images have no pixels to spare.
     """
 
     permutations: int = MOST
