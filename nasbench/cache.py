@@ -41,7 +41,7 @@ def cached(
     made = make()
     try:
         with atomic(path) as file:
-            np.savez(file, **made)
+            np.savez(file, allow_pickle=False, **made)
     except BadFile as error:
         _say(f"not kept: {error}")
     return {name: made[name] for name in names}

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.random import PCG64, Generator, SeedSequence
@@ -17,9 +17,21 @@ from numpy.typing import NDArray
 from nasbench.cache import cached
 from nasbench.errors import BadValue
 from nasbench.images import Images, Label, Split, Wanted
+from nasbench.tasks.images.scene.camera import Camera, look
+from nasbench.tasks.images.scene.furniture import Draw
 from nasbench.tasks.images.scene.layout import MEANINGS, layout
-from nasbench.tasks.images.scene.plan import SURFACES, WORDS, Room, plan
-from nasbench.tasks.images.scene.render import VIEW, Hits, normals, pack, picture, trace
+from nasbench.tasks.images.scene.plan import SURFACES, WORDS, Room, furnish
+from nasbench.tasks.images.scene.render import (
+    VIEW,
+    Batch,
+    Hits,
+    Rows,
+    lay,
+    normals,
+    pack,
+    picture,
+    trace,
+)
 from nasbench.tasks.images.scene.scenes import SCENES, Style
 
 Arrays: TypeAlias = dict[str, NDArray[Any]]
@@ -30,11 +42,21 @@ COUNTS: dict[Split, int] = {"train": 12288, "valid": 2048, "test": 2048}
 SIZES = (16, 256)
 SHOWN = (0.06, 0.6)
 """Of an image, the least and the most that the most visible kind of object takes."""
-GLANCE = 16
+GLANCE = 12
 """Whether it does is found out with so many rays across, whatever the image's size."""
+LOOKS = 3
+"""After so many looks that show too little or too much there's another room."""
 RAYS = 16384
 """About so many rays are computed at once."""
 OBJECTS = WORDS[len(SURFACES) :]
+
+
+class View(NamedTuple):
+    """A room, from where it's seen, and the room laid out for rendering."""
+
+    room: Room
+    camera: Camera
+    rows: Rows
 
 
 @dataclass(frozen=True)
@@ -85,38 +107,46 @@ class Rooms(Images):
             wanted.tick(numbers.stop, count)
         return arrays
 
-    def rooms(self, split: Split, numbers: Sequence[int]) -> list[Room]:
-        """Draw the rooms of these images; one that shows too little or too much is drawn again."""
+    def views(self, split: Split, numbers: Sequence[int]) -> list[View]:
+        """Draw the rooms of these images, each with a camera that sees enough of its objects."""
         of_split = list(COUNTS).index(split)
         seeds = [SeedSequence((self.seed, of_split, number)) for number in numbers]
         draws = [Generator(PCG64(seed)).random for seed in seeds]
         scenes = [int(len(SCENES) * draw()) for draw in draws]
-        rooms: dict[int, Room] = {}
-        left = list(range(len(numbers)))
+        views: dict[int, View] = {}
         slopes = VIEW * ((2 * np.arange(GLANCE) + 1) / GLANCE - 1)
+        left, again = list(range(len(numbers))), 0
         while left:
             for i in left:
-                while (room := plan(scenes[i], self.style, draws[i])) is None:
-                    pass
-                rooms[i] = room
-            batch = pack([rooms[i] for i in left])
-            words = _words(batch.solids.word, trace(batch, slopes), GLANCE)
+                views[i] = self._view(scenes[i], draws[i], views[i] if again % LOOKS else None)
+            batch = _pack([views[i] for i in left])
+            words = _words(batch, trace(batch, slopes), GLANCE)
             shown = np.max(_pixels(words), axis=1) / GLANCE**2
             left = [i for i, part in zip(left, shown, strict=True) if not _between(part)]
-        return [rooms[i] for i in range(len(numbers))]
+            again += 1
+        return [views[i] for i in range(len(numbers))]
+
+    def _view(self, scene: int, draw: Draw, last: View | None) -> View:
+        """Look once more, in the same room if there is one and if a place is found there."""
+        if last and (camera := look(last.room, self.style, draw)):
+            return last._replace(camera=camera)
+        while True:
+            room = furnish(scene, self.style, draw)
+            if camera := look(room, self.style, draw):
+                return View(room, camera, lay(room))
 
     def _some(self, wanted: Wanted, numbers: Sequence[int]) -> Arrays:
-        rooms = self.rooms(wanted.split, numbers)
-        batch = pack(rooms)
+        views = self.views(wanted.split, numbers)
+        batch = _pack(views)
         hits, rgb = picture(batch, wanted.size)
-        words = _words(batch.solids.word, hits, wanted.size)
+        words = _words(batch, hits, wanted.size)
         return {
             "rgb": rgb,
             "segmentsemantic": words,
             "normal": normals(batch, hits, wanted.size),
-            "room_layout": np.array([layout(room) for room in rooms], np.float32),
+            "room_layout": np.array([layout(view.room, view.camera) for view in views], np.float32),
             "class_object": np.argmax(_pixels(words), axis=1),
-            "class_scene": np.array([room.scene for room in rooms]),
+            "class_scene": np.array([view.room.scene for view in views]),
         }
 
     def _count(self, wanted: Wanted) -> int:
@@ -131,8 +161,12 @@ class Rooms(Images):
         return count
 
 
-def _words(word: NDArray[np.int64], hits: Hits, size: int) -> NDArray[np.uint8]:
-    return word[hits.solid].reshape(-1, size, size).astype(np.uint8)
+def _pack(views: Sequence[View]) -> Batch:
+    return pack([view.rows for view in views], [view.camera for view in views])
+
+
+def _words(batch: Batch, hits: Hits, size: int) -> NDArray[np.uint8]:
+    return batch.solids.word[hits.solid].reshape(-1, size, size).astype(np.uint8)
 
 
 def _pixels(words: NDArray[np.uint8]) -> NDArray[np.int64]:

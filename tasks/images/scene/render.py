@@ -14,6 +14,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench.tasks.images.scene.camera import Camera
 from nasbench.tasks.images.scene.furniture import (
     BALL,
     BOX,
@@ -29,6 +30,7 @@ from nasbench.tasks.images.scene.plan import WORDS, Room, Turn, Vector
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Row: TypeAlias = tuple[float, ...]
 
 VIEW = 0.72
 """Tangent of half the angle that an image shows, as high as wide: 71.5 degrees."""
@@ -42,8 +44,9 @@ CORNER, CONTACT = (0.45, 0.3), (0.35, 0.55)
 """How far from corners of the room, and from objects, it gets darker (metres), and how much."""
 FLAT = 0.1
 """What is less wide, deep or high darkens nothing around it."""
+NOTHING = -1
 WALLS = 6
-UNLIT = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+UNLIT: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 _ENDS = np.array([(a, a ^ bit) for a in range(8) for bit in (1, 2, 4)]).T
 """The corners of a box in pairs: every edge, from either end."""
 
@@ -53,7 +56,7 @@ class Solids(NamedTuple):
 
     A place p is `frame` x (p - middle) in a solid's own frame, where it reaches from -1 to 1.
     `frame` (5, P) is what differs from 0 there: xx, xy, yx, yy and zz. `thing` says which of all
-    objects it's part of; it's -1 for the room and what is flat on it.
+    objects it's part of; it's `NOTHING` for the room and what is flat on it.
     """
 
     room: Ints
@@ -108,46 +111,75 @@ class Hits(NamedTuple):
     v: Floats
 
 
-def pack(rooms: Sequence[Room]) -> Batch:
-    """Lay rooms out as arrays."""
-    walls, parts, boxes = [], [], []
-    for number, room in enumerate(rooms):
-        half = (room.size[0] / 2, room.size[1] / 2, room.size[2] / 2)
-        for wall, paint in enumerate(room.paints):
-            walls.append(_row(number, max(0, wall - 3), -1, Part(BOX, half, half, paint)))
-        for each in (*room.fittings, *room.objects):
-            word, thing, (w, d, h) = WORDS.index(each.word), -1, each.size
-            if min(w, d, h) > FLAT:
-                thing = len(boxes)
-                around = Part(BOX, (0.0, 0.0, h / 2), (w / 2, d / 2, h / 2), WHITE)
-                boxes.append(_row(number, word, thing, around, each.foot, each.turn))
-            parts += [_row(number, word, thing, part, each.foot, each.turn) for part in each.parts]
-    lit = np.array([(*room.lights, UNLIT)[:2] for room in rooms]).transpose(1, 2, 3, 0)
-    views = np.array([(room.size, room.eye, *room.view) for room in rooms]).transpose(1, 2, 0)
-    solids = [_solids(rows) for rows in (walls + parts, parts, boxes)]
-    return Batch(*solids, *views, tuple((place, colour) for place, colour in lit))
+class Rows(NamedTuple):
+    """A room as rows of numbers: those of `Solids` from `shape` on, the pattern moved back."""
+
+    walls: list[Row]
+    parts: list[Row]
+    boxes: list[Row]
+    size: Vector
+    lights: tuple[tuple[Vector, Vector], ...]
+
+
+def lay(room: Room) -> Rows:
+    """Lay a room out; its objects are numbered from 0."""
+    half = (room.size[0] / 2, room.size[1] / 2, room.size[2] / 2)
+    walls = [
+        _row(max(0, wall - 3), NOTHING, Part(BOX, half, half, paint))
+        for wall, paint in enumerate(room.paints)
+    ]
+    parts: list[Row] = []
+    boxes: list[Row] = []
+    for each in (*room.fittings, *room.objects):
+        word, thing, (w, d, h) = WORDS.index(each.word), NOTHING, each.size
+        if min(w, d, h) > FLAT:
+            thing = len(boxes)
+            around = Part(BOX, (0.0, 0.0, h / 2), (w / 2, d / 2, h / 2), WHITE)
+            boxes.append(_row(word, thing, around, each.foot, each.turn))
+        parts += [_row(word, thing, part, each.foot, each.turn) for part in each.parts]
+    return Rows(walls, parts, boxes, room.size, (*room.lights, UNLIT)[:2])
 
 
 def _row(
-    room: int,
     word: int,
     thing: int,
     part: Part,
     foot: Vector = (0.0, 0.0, 0.0),
     turn: Turn = (1.0, 0.0),
-) -> tuple[float, ...]:
-    (x, y, z), (c, s), paint = part.middle, turn, part.paint
+) -> Row:
+    shape, (x, y, z), half, (colour, *rest) = part
+    c, s = turn
     middle = (foot[0] + c * x - s * y, foot[1] + s * x + c * y, foot[2] + z)
-    head = (room, part.shape, word, thing, paint.pattern)
-    return *head, *middle, *part.half, *turn, *paint.colour, paint.scale, paint.strength, paint.glow
+    return (shape, word, thing, *middle, *half, *turn, *colour, *rest)
 
 
-def _solids(rows: list[tuple[float, ...]]) -> Solids:
-    table = np.array(rows, np.float64).reshape(-1, 19).T
-    vectors = table[5:8], table[8:11], table[11:13], table[13:16]
-    (x, y, z), (c, s) = table[8:11], table[11:13]
+def pack(rooms: Sequence[Rows], cameras: Sequence[Camera]) -> Batch:
+    """Put rooms together, each with a camera."""
+    boxes = np.array([len(room.boxes) for room in rooms])
+    things = np.cumsum(boxes) - boxes
+    walls, parts, around = (
+        _solids([getattr(room, name) for room in rooms], things)
+        for name in ("walls", "parts", "boxes")
+    )
+    solids = Solids(*(np.concatenate(both, -1) for both in zip(walls, parts, strict=True)))
+    size = np.array([room.size for room in rooms]).T
+    eye, right, up, forward = np.array(cameras).transpose(1, 2, 0)
+    lights = np.array([room.lights for room in rooms]).transpose(1, 2, 3, 0)
+    lit = tuple((place, colour) for place, colour in lights)
+    return Batch(solids, parts, around, size, eye, right, up, forward, lit)
+
+
+def _solids(rows: Sequence[list[Row]], things: Ints) -> Solids:
+    """Make solids of the rows of several rooms; the things of a room are numbered from `things`."""
+    table = np.array([row for some in rows for row in some], np.float64).reshape(-1, 18).T
+    room = np.repeat(np.arange(len(rows)), [len(some) for some in rows])
+    shape, word, thing, pattern = table[[0, 1, 2, 14]].astype(np.int64)
+    thing = np.where(thing == NOTHING, NOTHING, thing + things[room])
+    (x, y, z), (c, s) = table[6:9], table[9:11]
     frame = np.stack([c / x, s / x, -s / y, c / y, 1.0 / z])
-    return Solids(*table[:5].astype(np.int64), *vectors, *table[16:], frame)
+    middle, half, turn, colour = table[3:6], table[6:9], table[9:11], table[11:14]
+    ints, floats = (room, shape, word, thing, pattern), (middle, half, turn, colour)
+    return Solids(*ints, *floats, table[15], table[16], table[17], frame)
 
 
 def trace(batch: Batch, slopes: Floats) -> Hits:
@@ -323,7 +355,8 @@ def _corners(batch: Batch, hits: Hits) -> Floats:
     gap = np.minimum(hits.place, np.take(batch.size, hits.room, 1) - hits.place)
     dark = np.maximum(0.0, 1.0 - gap * (1.0 / reach))
     dark = 1.0 - most * (1.0 - np.abs(hits.normal)) * dark * dark
-    return dark[0] * dark[1] * dark[2]
+    left: Floats = dark[0] * dark[1] * dark[2]
+    return left
 
 
 def _contact(batch: Batch, hits: Hits, slopes: Floats) -> Floats:
