@@ -36,7 +36,7 @@ VIEW = 0.72
 """Tangent of half the angle that an image shows, as high as wide: 71.5 degrees."""
 NEAR = 0.05
 """Nothing nearer than so many metres, along the view, is seen."""
-AMBIENT = 0.4
+AMBIENT = 0.33
 """Light that comes from everywhere."""
 REACH = 2.5
 """So many metres from a lamp there is half of its light."""

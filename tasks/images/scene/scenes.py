@@ -18,7 +18,7 @@ class Style:
     """How far a colour may be from that, in each channel."""
     pattern: float = 0.13
     """The most by which a pattern makes a wall or piece of furniture lighter and darker."""
-    light: float = 1.0
+    light: float = 1.15
     """Scales all lights."""
     extras: float = 1.0
     """Scales the chance of everything that a room may have and need not."""
