@@ -15,8 +15,9 @@ from dataclasses import asdict
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
+import numpy as np
 import typer
 from typer.exceptions import TyperException
 
@@ -31,7 +32,8 @@ from nasbench.benchmark import (
 from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, NasbenchError, NotApplicable
 from nasbench.evaluate import FromTable
-from nasbench.find import find, names
+from nasbench.find import Kind, find, names
+from nasbench.images import Split, Wanted
 from nasbench.loop import Method, run_method
 from nasbench.recipe import Trainable
 from nasbench.show import (
@@ -110,17 +112,48 @@ def import_(
 
 @app.command("list")
 def list_(json: AsJson = False) -> None:
-    """List benchmarks, spaces, tasks and runners."""
+    """List benchmarks, spaces, tasks, sources of images and runners."""
     there, known = tables(), names("benchmarks")
     benchmarks: list[dict[str, Any]] = []
     for name in sorted({*there, *known}):
         path = there.get(name)
         title = Benchmark(path).header["title"] if path else find("benchmarks", name).title
         benchmarks.append({"name": name, "title": title, "path": path and str(path)})
-    rest = {"spaces": names("spaces"), "tasks": names("tasks"), "runners": names("runners")}
+    kinds: tuple[Kind, ...] = ("spaces", "tasks", "images", "runners")
+    rest = {kind: names(kind) for kind in kinds}
     if json:
         return print_json({"benchmarks": benchmarks, **rest})
     print_list(benchmarks, rest)
+
+
+@app.command()
+def images(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="See `nasbench list`.")],
+    out: Annotated[Path, typer.Option(help="The file; .png or .svg.")],
+    split: Annotated[str, typer.Option(help="train, valid or test.")] = "train",
+    size: Annotated[int, typer.Option(help="How many pixels high and wide.")] = 32,
+    count: Annotated[int, typer.Option(help="How many images.")] = 24,
+    path: Annotated[Path | None, typer.Option(help="The folder of a source that has one.")] = None,
+) -> None:
+    """Draw the first images of a source, with everything that is told about each."""
+    from nasbench.pictures import MOST, check, sheet
+
+    found = find("images", source)
+    check(out)
+    if split not in ("train", "valid", "test"):
+        raise BadValue(f"no split {split!r}; there are: train, valid, test")
+    if not 1 <= count <= MOST:
+        raise BadValue(f"{count} images: a sheet shows 1 to {MOST}")
+    with _progress() as progress:
+        bar = progress.add_task("loading", total=None)
+
+        def tick(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        loaded = found.load(Wanted(cast(Split, split), size, count, path, tick), list(found.labels))
+        arrays = {name: array[np.arange(len(array))] for name, array in loaded.items()}
+    sheet(arrays, list(found.labels.values()), out)
+    print(f"written to {out}: {len(arrays['rgb'])} images of {source}, {split}")
 
 
 @app.command()

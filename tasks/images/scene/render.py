@@ -8,35 +8,55 @@ others. Vectors are the first axis of an array: x, y, z.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.tasks.images.scene.furniture import BALL, BOX, CHECKS, PLANKS, STRIPES, TILES, TUBE
-from nasbench.tasks.images.scene.plan import WORDS, Part, Room, Turn, Vector
+from nasbench.tasks.images.scene.camera import Camera
+from nasbench.tasks.images.scene.furniture import (
+    BALL,
+    BOX,
+    CHECKS,
+    PLAIN,
+    PLANKS,
+    TILES,
+    TUBE,
+    WHITE,
+    Part,
+)
+from nasbench.tasks.images.scene.plan import WORDS, Room, Turn, Vector
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Row: TypeAlias = tuple[float, ...]
 
 VIEW = 0.72
 """Tangent of half the angle that an image shows, as high as wide: 71.5 degrees."""
 NEAR = 0.05
 """Nothing nearer than so many metres, along the view, is seen."""
-AMBIENT = 0.4
+AMBIENT = 0.33
 """Light that comes from everywhere."""
 REACH = 2.5
 """So many metres from a lamp there is half of its light."""
 CORNER, CONTACT = (0.45, 0.3), (0.35, 0.55)
 """How far from corners of the room, and from objects, it gets darker (metres), and how much."""
+FLAT = 0.1
+"""What is less wide, deep or high darkens nothing around it."""
+NOTHING = -1
 WALLS = 6
+UNLIT: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+_ENDS = np.array([(a, a ^ bit) for a in range(8) for bit in (1, 2, 4)]).T
+"""The corners of a box in pairs: every edge, from either end."""
 
 
 class Solids(NamedTuple):
     """Boxes, tubes and balls, P of them; a room's own walls, floor and ceiling come first.
 
-    A place p is `turn(p - middle) / half` in a solid's own frame, where it reaches from -1 to 1.
-    `thing` says which of all objects it's part of; it's -1 for the room and what is flat on it.
+    A place p is `frame` x (p - middle) in a solid's own frame, where it reaches from -1 to 1.
+    `frame` (5, P) is what differs from 0 there: xx, xy, yx, yy and zz. `thing` says which of all
+    objects it's part of; it's `NOTHING` for the room and what is flat on it.
     """
 
     room: Ints
@@ -51,17 +71,22 @@ class Solids(NamedTuple):
     scale: Floats
     strength: Floats
     glow: Floats
+    frame: Floats
+
+    def own(self, which: Ints, place: Floats) -> Floats:
+        """Bring places (3, N) into the own frames of solids."""
+        return _turned(np.take(self.frame, which, 1), place - np.take(self.middle, which, 1))
 
 
 class Batch(NamedTuple):
-    """B rooms. `first` is where each one's six walls are among the solids; vectors are (3, B).
+    """B rooms. Solid 6 r + w is wall w of room r; after these come the `parts` of all objects.
 
-    `things` are the boxes of objects, as solids; `lights` are (place, colour) pairs.
+    `boxes` are around objects, one each. Vectors are (3, B); `lights` are (place, colour) pairs.
     """
 
     solids: Solids
-    things: Solids
-    first: Ints
+    parts: Solids
+    boxes: Solids
     size: Floats
     eye: Floats
     right: Floats
@@ -71,166 +96,187 @@ class Batch(NamedTuple):
 
 
 class Hits(NamedTuple):
-    """What rays meet, N of them: which solid, where, its outward normal, all in the world."""
+    """What rays meet, N of them: which solid, where in the world, and how far along the view.
+
+    `normal` is of length 1 and points to where the ray comes from; u and v are metres along the
+    surface.
+    """
 
     solid: Ints
+    room: Ints
     place: Floats
-    normal: Floats
     depth: Floats
+    normal: Floats
+    u: Floats
+    v: Floats
 
 
-def pack(rooms: Sequence[Room]) -> Batch:
-    """Lay rooms out as arrays."""
-    solids: list[tuple[float, ...]] = []
-    things: list[tuple[float, ...]] = []
-    first = []
-    for number, room in enumerate(rooms):
-        first.append(len(solids))
-        w, d, h = room.size
-        whole = Part(BOX, (w / 2, d / 2, h / 2), (w / 2, d / 2, h / 2), room.paints[0])
-        for wall, paint in enumerate(room.paints):
-            word = max(0, wall - 3)
-            solids.append(_row(number, word, -1, whole._replace(paint=paint)))
-        for each in (*room.fittings, *room.objects):
-            thing = -1
-            if each.foot[2] + each.size[2] > 0.1 and each.size[1] > 0.1:
-                thing = len(things)
-                x, y, z = (length / 2 for length in each.size)
-                around = Part(BOX, (0.0, 0.0, z), (x, y, z), each.parts[0].paint)
-                things.append(_row(number, 0, thing, around, each.foot, each.turn))
-            word = WORDS.index(each.word)
-            solids += [_row(number, word, thing, part, each.foot, each.turn) for part in each.parts]
-    dark = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
-    lights = [(*room.lights, dark)[:2] for room in rooms]
-    views = np.array([(room.size, room.eye, *room.view) for room in rooms]).transpose(1, 2, 0)
-    lit = np.array(lights).transpose(1, 2, 3, 0)
-    pairs = tuple((place, colour) for place, colour in lit)
-    return Batch(_solids(solids), _solids(things), np.array(first), *views, pairs)
+class Rows(NamedTuple):
+    """A room as rows of numbers: those of `Solids` from `shape` on, the pattern moved back."""
+
+    walls: list[Row]
+    parts: list[Row]
+    boxes: list[Row]
+    size: Vector
+    lights: tuple[tuple[Vector, Vector], ...]
+
+
+def lay(room: Room) -> Rows:
+    """Lay a room out; its objects are numbered from 0."""
+    half = (room.size[0] / 2, room.size[1] / 2, room.size[2] / 2)
+    walls = [
+        _row(max(0, wall - 3), NOTHING, Part(BOX, half, half, paint))
+        for wall, paint in enumerate(room.paints)
+    ]
+    parts: list[Row] = []
+    boxes: list[Row] = []
+    for each in (*room.fittings, *room.objects):
+        word, thing, (w, d, h) = WORDS.index(each.word), NOTHING, each.size
+        if min(w, d, h) > FLAT:
+            thing = len(boxes)
+            around = Part(BOX, (0.0, 0.0, h / 2), (w / 2, d / 2, h / 2), WHITE)
+            boxes.append(_row(word, thing, around, each.foot, each.turn))
+        parts += [_row(word, thing, part, each.foot, each.turn) for part in each.parts]
+    return Rows(walls, parts, boxes, room.size, (*room.lights, UNLIT)[:2])
 
 
 def _row(
-    room: int,
     word: int,
     thing: int,
     part: Part,
     foot: Vector = (0.0, 0.0, 0.0),
     turn: Turn = (1.0, 0.0),
-) -> tuple[float, ...]:
-    (x, y, z), (c, s), paint = part.middle, turn, part.paint
+) -> Row:
+    shape, (x, y, z), half, (colour, *rest) = part
+    c, s = turn
     middle = (foot[0] + c * x - s * y, foot[1] + s * x + c * y, foot[2] + z)
-    head = (room, part.shape, word, thing, paint.pattern)
-    return *head, *middle, *part.half, *turn, *paint.colour, paint.scale, paint.strength, paint.glow
+    return (shape, word, thing, *middle, *half, *turn, *colour, *rest)
 
 
-def _solids(rows: list[tuple[float, ...]]) -> Solids:
-    table = np.array(rows, np.float64).reshape(-1, 19).T
-    vectors = table[5:8], table[8:11], table[11:13], table[13:16]
-    return Solids(*table[:5].astype(np.int64), *vectors, *table[16:])
+def pack(rooms: Sequence[Rows], cameras: Sequence[Camera]) -> Batch:
+    """Put rooms together, each with a camera."""
+    boxes = np.array([len(room.boxes) for room in rooms])
+    things = np.cumsum(boxes) - boxes
+    walls, parts, around = (
+        _solids([getattr(room, name) for room in rooms], things)
+        for name in ("walls", "parts", "boxes")
+    )
+    solids = Solids(*(np.concatenate(both, -1) for both in zip(walls, parts, strict=True)))
+    size = np.array([room.size for room in rooms]).T
+    eye, right, up, forward = np.array(cameras).transpose(1, 2, 0)
+    lights = np.array([room.lights for room in rooms]).transpose(1, 2, 3, 0)
+    lit = tuple((place, colour) for place, colour in lights)
+    return Batch(solids, parts, around, size, eye, right, up, forward, lit)
+
+
+def _solids(rows: Sequence[list[Row]], things: Ints) -> Solids:
+    """Make solids of the rows of several rooms; the things of a room are numbered from `things`."""
+    table = np.array([row for some in rows for row in some], np.float64).reshape(-1, 18).T
+    room = np.repeat(np.arange(len(rows)), [len(some) for some in rows])
+    shape, word, thing, pattern = table[[0, 1, 2, 14]].astype(np.int64)
+    thing = np.where(thing == NOTHING, NOTHING, thing + things[room])
+    (x, y, z), (c, s) = table[6:9], table[9:11]
+    frame = np.stack([c / x, s / x, -s / y, c / y, 1.0 / z])
+    middle, half, turn, colour = table[3:6], table[6:9], table[9:11], table[11:14]
+    ints, floats = (room, shape, word, thing, pattern), (middle, half, turn, colour)
+    return Solids(*ints, *floats, table[15], table[16], table[17], frame)
 
 
 def trace(batch: Batch, slopes: Floats) -> Hits:
     """Find what the rays through n x n points of the image meet.
 
     `slopes` (n,) are the points' distances from the image's middle, to the right and, rows, down,
-    one metre before the eye. A hit's depth is along the view, in metres.
+    one metre before the eye.
     """
-    n = len(slopes)
-    shape = (3, len(batch.first), 1, 1)
-    forward, right, up = (v.reshape(shape) for v in (batch.forward, batch.right, batch.up))
+    n, rooms = len(slopes), batch.eye.shape[1]
+    right, up, forward = (v[:, :, None, None] for v in (batch.right, batch.up, batch.forward))
     ray = (forward + slopes * right - slopes[:, None] * up).reshape(3, -1)
-    room = np.repeat(np.arange(len(batch.first)), n * n)
-    eye = batch.eye[:, room]
-    depth, solid = np.full(len(room), np.inf), np.zeros(len(room), np.int64)
+    room = np.repeat(np.arange(rooms), n * n)
+    eye = np.take(batch.eye, room, 1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for axis in range(3):
-            up_axis = ray[axis] > 0
-            to_wall = np.where(up_axis, batch.size[axis][room], 0.0) - eye[axis]
-            far = to_wall / ray[axis]
-            nearer = far < depth
-            depth = np.where(nearer, far, depth)
-            solid = np.where(nearer, batch.first[room] + 2 * axis + up_axis, solid)
-        solids = batch.solids
-        inner = np.ones(len(solids.room), bool)
-        inner[(batch.first[:, None] + np.arange(WALLS)).ravel()] = False
-        for kind in (BOX, TUBE, BALL):
-            some = np.flatnonzero(inner & (solids.shape == kind))
-            which, seen = _seen(batch, solids, some, slopes)
-            near = _meet(batch, kind, which, ray[:, seen])
-            hit = np.flatnonzero(near < depth[seen])
-            near, which, seen = near[hit], which[hit], seen[hit]
-            np.minimum.at(depth, seen, near)
-            first = near == depth[seen]
-            solid[seen[first]] = which[first]
+        positive = ray > 0
+        gap = np.where(positive, np.take(batch.size, room, 1), 0.0) - eye
+        far = gap / ray
+        axis = np.where(far[1] < far[0], 1, 0)
+        depth = np.minimum(far[0], far[1])
+        axis = np.where(far[2] < depth, 2, axis)
+        depth = np.minimum(depth, far[2])
+        side = np.where(axis == 0, positive[0], np.where(axis == 1, positive[1], positive[2]))
+        solid = WALLS * room + 2 * axis + side
+        which, seen = _seen(batch, batch.parts, slopes)
+        near = _meet(batch, which, np.take(ray, seen, 1))
+        hit = np.flatnonzero(near < depth[seen])
+        near, which, seen = near[hit], which[hit], seen[hit]
+        np.minimum.at(depth, seen, near)
+        first = near == depth[seen]
+        solid[seen[first]] = which[first] + WALLS * rooms
     place = eye + depth * ray
-    return Hits(solid, place, _normal(batch, solid, place), depth)
+    return Hits(solid, room, place, depth, *_surface(batch, solid, place))
 
 
-def _seen(
-    batch: Batch, solids: Solids, some: Ints, slopes: Floats, margin: float = 0.0
-) -> tuple[Ints, Ints]:
+def _seen(batch: Batch, solids: Solids, slopes: Floats, margin: float = 0.0) -> tuple[Ints, Ints]:
     """Pair solids with the rays that may meet them: those through a rectangle of the image."""
-    room, (c, s) = solids.room[some], solids.turn[:, some]
-    x, y, z = solids.half[:, some] + margin
-    away = solids.middle[:, some] - batch.eye[:, room]
-    axes = (
-        np.stack([c * x, s * x, 0 * x]),
-        np.stack([-s * y, c * y, 0 * y]),
-        np.stack([0 * z, 0 * z, z]),
-    )
-    base = [batch.right[:, room], batch.up[:, room], batch.forward[:, room]]
-    middle = [_dot(away, along) for along in base]
-    edges = [[_dot(axis, along) for along in base] for axis in axes]
-    low = np.full((2, len(some)), np.inf)
-    high, nearest, farthest = -low, low[0], -low[0]
-    for corner in range(8):
-        sign = [1 if corner >> bit & 1 else -1 for bit in range(3)]
-        right, up, forward = (
-            middle[k] + sign[0] * edges[0][k] + sign[1] * edges[1][k] + sign[2] * edges[2][k]
-            for k in range(3)
-        )
-        slope = np.stack([right / forward, -up / forward])
-        low, high = np.minimum(low, slope), np.maximum(high, slope)
-        nearest, farthest = np.minimum(nearest, forward), np.maximum(farthest, forward)
-    low, high = (np.where(nearest > NEAR, each, end) for each, end in ((low, -9.0), (high, 9.0)))
-    n = len(slopes)
+    room, (c, s), (x, y, z) = solids.room, solids.turn, solids.half + margin
+    away = solids.middle - np.take(batch.eye, room, 1)
+    axes = (c * x, s * x, 0 * x), (-s * y, c * y, 0 * y), (0 * z, 0 * z, z)
+    base = [np.take(v, room, 1) for v in (batch.right, batch.up, batch.forward)]
+    edges = [np.stack([_dot(axis, along) for along in base]) for axis in axes]
+    low, high = _bounds(np.stack([_dot(away, along) for along in base]), edges)
     column, row = np.searchsorted(slopes, low - 1e-9)
-    width, height = np.searchsorted(slopes, high + 1e-9, "right") - (column, row)
-    height = np.where(farthest > NEAR, height, 0)
-    which = np.repeat(np.arange(len(some)), height)
-    down = np.arange(len(which)) - np.repeat(np.cumsum(height) - height, height)
-    start, width = ((room * n + row)[which] + down) * n + column[which], width[which]
+    end = np.searchsorted(slopes, high + 1e-9, "right")
+    width, height = end[0] - column, np.maximum(0, end[1] - row)
+    n, some = len(slopes), np.repeat(np.arange(len(room)), height)
+    down = np.arange(len(some)) - np.repeat(np.cumsum(height) - height, height)
+    start = ((room * n + row)[some] + down) * n + column[some]
+    width = np.maximum(0, width)[some]
     seen = np.repeat(start - np.cumsum(width) + width, width) + np.arange(np.sum(width))
-    return some[np.repeat(which, width)], seen
+    return np.repeat(some, width), seen
 
 
-def _meet(batch: Batch, kind: int, which: Ints, ray: Floats) -> Floats:
+def _bounds(middle: Floats, edges: Sequence[Floats]) -> tuple[Floats, Floats]:
+    """Return the least and greatest slopes (2, P), right and down, of boxes before the eye.
+
+    `middle` and the three `edges` from it are (3, P), as the camera has them: right, up, forward.
+    What is not before the eye has a least slope of `inf`.
+    """
+    corner = np.stack([middle + a + b + c for a, b, c in product(*((e, -e) for e in edges))], 1)
+    one, other = corner[:, _ENDS[0]], corner[:, _ENDS[1]]
+    back = (NEAR - one[2]) / (other[2] - one[2])
+    behind = one[2] < NEAR
+    right, up, forward = np.where(behind, one + back * (other - one), one)
+    gone = behind & (other[2] < NEAR)
+    slope = np.stack([right, -up]) / forward
+    low = np.min(np.where(gone, np.inf, slope), 1)
+    return low, np.max(np.where(gone, -np.inf, slope), 1)
+
+
+def _meet(batch: Batch, which: Ints, ray: Floats) -> Floats:
     """Return how far each ray goes until it meets its solid; `inf` where it doesn't."""
-    solids = batch.solids
-    start = _own(solids, slice(None), batch.eye[:, solids.room] - solids.middle)[:, which]
-    along = _own(solids, which, ray)
-    if kind == BOX:
-        near, far = _between(start[0], along[0])
-        for axis in (1, 2):
-            a, b = _between(start[axis], along[axis])
-            near, far = np.maximum(near, a), np.minimum(far, b)
-    elif kind == TUBE:
-        near, far = _within(start[:2], along[:2])
-        a, b = _between(start[2], along[2])
-        near, far = np.maximum(near, a), np.minimum(far, b)
-    else:
-        near, far = _within(start, along)
+    solids = batch.parts
+    start = _turned(solids.frame, np.take(batch.eye, solids.room, 1) - solids.middle)
+    start, along = np.take(start, which, 1), _turned(np.take(solids.frame, which, 1), ray)
+    low, high = _between(start, along)
+    near, far = np.maximum(low[0], low[1]), np.minimum(high[0], high[1])
+    shape = solids.shape[which]
+    for kind, axes in ((TUBE, 2), (BALL, 3)):
+        some = np.flatnonzero(shape == kind)
+        near[some], far[some] = _within(start[:axes, some], along[:axes, some])
+    near = np.where(shape == BALL, near, np.maximum(near, low[2]))
+    far = np.where(shape == BALL, far, np.minimum(far, high[2]))
     return np.where((near < far) & (near > NEAR), near, np.inf)
 
 
-def _own(solids: Solids, which: Ints | slice, vector: Floats) -> Floats:
-    """Bring vectors into the solids' own frames."""
-    c, s = solids.turn[:, which]
-    x, y, z = vector
-    return np.stack([c * x + s * y, c * y - s * x, z]) / solids.half[:, which]
+def _turned(frame: Floats, vector: Floats) -> Floats:
+    """Multiply vectors (3, N) by the frames (5, N) of solids."""
+    turned = np.empty(vector.shape)
+    np.add(frame[0] * vector[0], frame[1] * vector[1], turned[0])
+    np.add(frame[2] * vector[0], frame[3] * vector[1], turned[1])
+    np.multiply(frame[4], vector[2], turned[2])
+    return turned
 
 
 def _between(start: Floats, along: Floats) -> tuple[Floats, Floats]:
-    """From where to where a ray is between the planes -1 and 1."""
+    """From where to where a ray is between the planes -1 and 1, for each axis."""
     steps = 1.0 / along
     middle, half = -start * steps, np.abs(steps)
     return middle - half, middle + half
@@ -243,100 +289,112 @@ def _within(start: Floats, along: Floats) -> tuple[Floats, Floats]:
     return (-b - root) / a, (-b + root) / a
 
 
-def _dot(a: Floats, b: Floats) -> Floats:
+def _dot(a: Sequence[Floats] | Floats, b: Sequence[Floats] | Floats) -> Floats:
     total: Floats = a[0] * b[0]
     for x, y in zip(a[1:], b[1:], strict=True):
         total = total + x * y
     return total
 
 
-def _normal(batch: Batch, solid: Ints, place: Floats) -> Floats:
-    """Return the unit normals of solids at places on them; a room's point inwards."""
+def _surface(batch: Batch, solid: Ints, place: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the normals of solids at places on them, and the places on their surfaces."""
     solids = batch.solids
-    x, y, z = own = _own(solids, solid, place - solids.middle[:, solid])
-    shape = solids.shape[solid]
-    flat = shape == BOX
-    size = np.abs(own)
-    top = np.where(flat, (size[2] >= size[0]) & (size[2] >= size[1]), size[2] >= x * x + y * y)
-    top &= shape != BALL
-    side = size[0] >= size[1]
-    x = np.where(top | (flat & ~side), 0.0, np.where(flat, np.sign(x), x))
-    y = np.where(top | (flat & side), 0.0, np.where(flat, np.sign(y), y))
-    z = np.where(top, np.sign(z), np.where(shape == BALL, z, 0.0))
-    half, (c, s) = solids.half[:, solid], solids.turn[:, solid]
-    x, y, z = x / half[0], y / half[1], z / half[2]
-    inwards = solid - batch.first[solids.room[solid]] < WALLS
-    length = np.where(inwards, -1.0, 1.0) * np.sqrt(x * x + y * y + z * z)
-    return np.stack([(c * x - s * y) / length, (s * x + c * y) / length, z / length])
+    x, y, z = own = solids.own(solid, place)
+    shape, half = solids.shape[solid], np.take(solids.half, solid, 1)
+    box, ball, (across, along, high) = shape == BOX, shape == BALL, np.abs(own)
+    top = high >= np.where(box, np.maximum(across, along), x * x + y * y)
+    top &= ~ball
+    side = ~top & (across >= along)
+    front = ~(top | side)
+    u, v = np.where(side, y * half[1], x * half[0]), np.where(top, y * half[1], z * half[2])
+    sign = np.where(solid < WALLS * batch.eye.shape[1], -1.0, 1.0)
+    x = np.where(box, side * np.sign(x), ~top * x) / half[0]
+    y = np.where(box, front * np.sign(y), ~top * y) / half[1]
+    z = np.where(ball, z, top * np.sign(z)) / half[2]
+    length, (c, s) = sign * np.sqrt(x * x + y * y + z * z), np.take(solids.turn, solid, 1)
+    return np.stack([c * x - s * y, s * x + c * y, z]) / length, u, v
 
 
 def shade(batch: Batch, hits: Hits, slopes: Floats) -> Floats:
     """Return the colours (3, N) that are seen, as displayed, from 0 to 1."""
-    solids, solid, place, normal = batch.solids, *hits[:3]
-    room = solids.room[solid]
-    light = np.stack([AMBIENT * (0.9 + 0.1 * normal[2])] * 3) * _corners(batch, hits)
+    solids, solid, room = batch.solids, hits.solid, hits.room
+    ambient = (AMBIENT * (0.9 + 0.1 * hits.normal[2])) * _corners(batch, hits)
+    light = np.stack([ambient] * 3)
     for source, colour in batch.lights:
-        to = source[:, room] - place
+        to = np.take(source, room, 1) - hits.place
         square = _dot(to, to)
-        facing = np.maximum(0.0, _dot(to, normal)) / np.sqrt(square)
-        light += colour[:, room] * (facing / (1.0 + square / REACH**2))
+        facing = np.maximum(0.0, _dot(to, hits.normal)) / np.sqrt(square)
+        light += np.take(colour, room, 1) * (facing / (1.0 + square * (1.0 / REACH**2)))
     light *= _contact(batch, hits, slopes)
     glow = solids.glow[solid]
-    colour = solids.colour[:, solid] * _pattern(solids, hits)
-    colour = colour * colour * (light + glow * (1.0 - 0.5 * light))
-    return np.sqrt(np.minimum(1.0, colour))
+    colour = np.take(solids.colour, solid, 1) * _pattern(solids, hits)
+    return np.sqrt(np.minimum(1.0, colour * colour * (glow + light * (1.0 - 0.5 * glow))))
 
 
 def _pattern(solids: Solids, hits: Hits) -> Floats:
     """Return how much lighter or darker than its paint a surface is."""
-    solid, away = hits.solid, hits.place - solids.middle[:, hits.solid]
-    c, s = solids.turn[:, solid]
-    x, y, z = np.abs(hits.normal)
-    across = np.abs(c * hits.normal[0] + s * hits.normal[1])
-    along = np.abs(c * hits.normal[1] - s * hits.normal[0])
-    own_x, own_y = c * away[0] + s * away[1], c * away[1] - s * away[0]
-    level = (z >= across) & (z >= along)
-    u = np.where(level | (along >= across), own_x, own_y) / solids.scale[solid]
-    v = np.where(level, own_y, away[2]) / solids.scale[solid]
+    left = np.ones(len(hits.solid))
+    some = np.flatnonzero((solids.strength > 0)[hits.solid])
+    solid = hits.solid[some]
+    scale, pattern = solids.scale[solid], solids.pattern[solid]
+    u, v = hits.u[some] / scale, hits.v[some] / scale
     i, j = np.floor(u), np.floor(v)
-    odd = i - 2 * np.floor(i / 2)
-    odd_too = j - 2 * np.floor(j / 2)
-    tint = (i.astype(np.int64) * 7919 + solid * 0 + 1013) * 104729 % 1009 / 504.5 - 1.0
-    seam = np.minimum(np.minimum(u - i, i + 1 - u), np.minimum(v - j, j + 1 - v)) < 0.06
-    pattern = solids.pattern[solid]
-    value = np.select(
-        [pattern == STRIPES, pattern == CHECKS, pattern == PLANKS, pattern == TILES],
-        [2 * odd - 1, 1 - 2 * np.abs(odd - odd_too), tint, np.where(seam, -1.0, 0.2 * tint)],
-        0.0,
-    )
-    return 1.0 + solids.strength[solid] * value
+    odd, odd_too = i - 2 * np.floor(i / 2), j - 2 * np.floor(j / 2)
+    tint = (i * 379 + 1013) * 271 % 1009 / 504.5 - 1.0
+    seam = (u - i < 0.07) | (v - j < 0.07)
+    value = np.where(pattern == CHECKS, 1 - 2 * np.abs(odd - odd_too), 2 * odd - 1)
+    value = np.where(pattern == PLANKS, tint, value)
+    value = np.where(pattern == TILES, np.where(seam, -1.0, 0.15), value)
+    left[some] += solids.strength[solid] * np.where(pattern == PLAIN, 0.0, value)
+    return left
 
 
 def _corners(batch: Batch, hits: Hits) -> Floats:
     """Return how much of the light from everywhere reaches into the corners of the room."""
     reach, most = CORNER
-    room = batch.solids.room[hits.solid]
-    left = np.ones(len(room))
-    for axis in range(3):
-        at = hits.place[axis]
-        gap = np.minimum(at, batch.size[axis][room] - at)
-        dark = np.maximum(0.0, 1.0 - gap / reach)
-        left *= 1.0 - most * (1.0 - np.abs(hits.normal[axis])) * dark * dark
+    gap = np.minimum(hits.place, np.take(batch.size, hits.room, 1) - hits.place)
+    dark = np.maximum(0.0, 1.0 - gap * (1.0 / reach))
+    dark = 1.0 - most * (1.0 - np.abs(hits.normal)) * dark * dark
+    left: Floats = dark[0] * dark[1] * dark[2]
     return left
 
 
 def _contact(batch: Batch, hits: Hits, slopes: Floats) -> Floats:
     """Return how much light is left near objects, which stand in its way."""
     reach, most = CONTACT
-    things, left = batch.things, np.ones(len(hits.solid))
+    boxes, left = batch.boxes, np.ones(len(hits.solid))
     with np.errstate(divide="ignore", invalid="ignore"):
-        which, seen = _seen(batch, things, np.arange(len(things.room)), slopes, reach)
+        which, seen = _seen(batch, boxes, slopes, reach)
     other = batch.solids.thing[hits.solid[seen]] != which
     which, seen = which[other], seen[other]
-    away = hits.place[:, seen] - things.middle[:, which]
-    c, s = things.turn[:, which]
-    own = np.stack([c * away[0] + s * away[1], c * away[1] - s * away[0], away[2]])
-    gap = np.maximum(0.0, np.abs(own) - things.half[:, which])
+    half = np.take(boxes.half, which, 1)
+    gap = np.maximum(0.0, (np.abs(boxes.own(which, np.take(hits.place, seen, 1))) - 1.0) * half)
     dark = np.maximum(0.0, 1.0 - np.sqrt(_dot(gap, gap)) / reach)
     np.minimum.at(left, seen, 1.0 - most * dark * dark)
     return left
+
+
+def picture(batch: Batch, size: int) -> tuple[Hits, NDArray[np.uint8]]:
+    """Return what is in the middle of each pixel, and the image (B, size, size, 3).
+
+    A pixel's colour is half that of its middle and an eighth that of each of its corners.
+    """
+    middles = VIEW * ((2 * np.arange(size) + 1) / size - 1)
+    corners = VIEW * (2 * np.arange(size + 1) / size - 1)
+    hits = trace(batch, middles)
+    inner = shade(batch, hits, middles).reshape(3, -1, size, size)
+    outer = shade(batch, trace(batch, corners), corners).reshape(3, -1, size + 1, size + 1)
+    beside = outer[..., :-1] + outer[..., 1:]
+    seen = 0.5 * inner + 0.125 * (beside[:, :, :-1] + beside[:, :, 1:])
+    return hits, _bytes(255 * seen).transpose(1, 2, 3, 0)
+
+
+def normals(batch: Batch, hits: Hits, size: int) -> NDArray[np.uint8]:
+    """Return normals as the camera has them, right, up and back, (B, size, size, 3)."""
+    base = (batch.right, batch.up, -batch.forward)
+    seen = np.stack([_dot(hits.normal, np.take(v, hits.room, 1)) for v in base])
+    return _bytes(127.5 * (seen + 1)).reshape(3, -1, size, size).transpose(1, 2, 3, 0)
+
+
+def _bytes(values: Floats) -> NDArray[np.uint8]:
+    return np.floor(values + 0.5).astype(np.uint8)

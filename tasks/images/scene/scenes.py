@@ -12,13 +12,13 @@ from nasbench.tasks.images.scene.furniture import CHECKS, PLANKS, TILES, Colour,
 class Style:
     """What can be tuned: chances and strengths are from 0 to 1, lengths in metres."""
 
-    lean: float = 0.7
+    lean: float = 0.75
     """How far colours lean to those of their kind of object and room; the rest is by chance."""
-    jitter: float = 0.14
+    jitter: float = 0.16
     """How far a colour may be from that, in each channel."""
-    pattern: float = 0.16
+    pattern: float = 0.13
     """The most by which a pattern makes a wall or piece of furniture lighter and darker."""
-    light: float = 1.0
+    light: float = 1.15
     """Scales all lights."""
     extras: float = 1.0
     """Scales the chance of everything that a room may have and need not."""
@@ -26,9 +26,9 @@ class Style:
     """Tangent of half the most that chairs and toys are turned."""
     tilt: float = 0.05
     """The most that the camera is rolled, as a slope."""
-    eye: tuple[float, float] = (1.15, 1.7)
+    eye: tuple[float, float] = (0.9, 1.5)
     """How high the camera is held."""
-    near: tuple[float, float] = (1.0, 2.0)
+    near: tuple[float, float] = (0.8, 1.5)
     """How far from an object the camera stands, in lengths of the object's diagonal."""
 
 
