@@ -9,23 +9,31 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
+from functools import partial
 from math import inf
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from nasbench.benchmark import import_benchmark, locate, open_benchmark, open_table, tables
+from nasbench.benchmark import (
+    import_benchmark,
+    locate,
+    open_benchmark,
+    open_table,
+    tables,
+    trainable,
+)
 from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, NasbenchError, NotApplicable
+from nasbench.evaluate import FromTable
 from nasbench.find import find, names
 from nasbench.loop import Method, run_method
+from nasbench.recipe import Trainable
 from nasbench.show import (
     described,
     epoch_chosen_by,
@@ -37,10 +45,14 @@ from nasbench.show import (
     print_records,
     print_run,
     print_study,
+    print_trained,
     run_as_json,
     when,
 )
+from nasbench.space import Architecture
 from nasbench.store import Benchmark
+from nasbench.table import Table
+from nasbench.training import FromTraining, require_torch
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -60,6 +72,12 @@ TableAt = Annotated[
         metavar="BENCH/SPACE/TASK", help="A table; SPACE may be left out where there is one."
     ),
 ]
+ImagesAt = Annotated[
+    Path | None, typer.Option(help="Where the images are, if they are yours to bring.")
+]
+EXAMPLES = 12
+"""Images whose predictions are drawn."""
+CORES = os.cpu_count() or 1
 _WHOLE = re.compile("[0-9]{1,18}")
 
 Queries = Annotated[int | None, typer.Option(help="Most trainings of a run.")]
@@ -77,12 +95,11 @@ def import_(
 ) -> None:
     """Read a published benchmark into the user's data folder (NASBENCH_HOME overrides it)."""
     with _progress() as progress:
-        bar = progress.add_task("importing", total=None)
         imported = import_benchmark(
             bench,
             path,
             as_name,
-            lambda done, total: progress.update(bar, completed=done, total=total),
+            _bar(progress, "importing"),
             lambda text: progress.console.print(text, markup=False, soft_wrap=True),
         )
     print_imported(imported)
@@ -180,8 +197,7 @@ def query(
     """Show everything recorded about one architecture."""
     table = open_table(where)
     key: Any = arch
-    if arch not in table.rows.by_key and re.fullmatch(r"\(?[0-9]{1,9}(, ?[0-9]{1,9})*\)?", arch):
-        genes = tuple(map(int, arch.strip("()").split(",")))
+    if arch not in table.rows.by_key and (genes := _genes(arch)):
         key = genes if len(genes) > 1 else genes[0]
     record = table.query(key, _point(at))
     if json:
@@ -199,13 +215,22 @@ def run(
     queries: Queries = None,
     epochs: Epochs = None,
     seconds: Seconds = None,
+    live: Annotated[bool, typer.Option("--live", help="Train, instead of looking up.")] = False,
+    images: ImagesAt = None,
+    workers: Annotated[int, typer.Option(help="Processes that train a batch.")] = CORES,
     json: AsJson = False,
 ) -> None:
     """Run one search on a table (50 queries unless told otherwise), and show how it went.
 
-    A runner takes parameters as in regularized_evolution:population=50:tournament=10
+    A runner takes parameters as in regularized_evolution:population=50:tournament=10. With --live
+    it trains: what was trained once is kept, and a search that was stopped goes on.
     """
-    bench, space, task, rest = locate(where)
+    source: Table | Trainable
+    if live:
+        source, rest = trainable(where, images)
+    else:
+        bench, space, task, rest = locate(where)
+        source = bench[space, task]
     if len(rest) > 2 or (runner and rest) or (seed is not None and len(rest) > 1):
         raise BadValue(f"{where!r}: expected BENCH/SPACE/TASK/RUNNER/SEED, each said once")
     chosen = runner or (rest[0] if rest else None)
@@ -214,11 +239,60 @@ def run(
             f"no runner: {where}/RUNNER/SEED, RUNNER one of {', '.join(names('runners'))}"
         )
     number = _whole("seed", rest[1]) if len(rest) > 1 else seed or 0
-    table, budget = bench[space, task], _budget(queries, epochs, seconds)
-    traces = run_method(Method.parse(chosen), table, [number], budget)
+    method, budget = Method.parse(chosen), _budget(queries, epochs, seconds)
+    if isinstance(source, Table):
+        traces = run_method(method, FromTable(source), [number], budget)
+    else:
+        require_torch()
+        with _progress() as progress:
+            most = min(budget.queries, budget.epochs / source.epochs)
+            bar = progress.add_task("training", total=most if most < inf else None)
+            tick = partial(progress.advance, bar)
+            with FromTraining(source, workers=_some(workers), tick=tick) as evaluate:
+                traces = run_method(method, evaluate, [number], budget)
     if json:
-        return print_json(run_as_json(table, traces))
-    print_run(table, traces)
+        return print_json(run_as_json(source, traces))
+    print_run(source, traces)
+
+
+@app.command()
+def train(
+    where: Annotated[str, typer.Argument(metavar="BENCH/SPACE/TASK")],
+    arch: Annotated[str, typer.Argument(help="As published, or as 1,0,2,3,3,3.")],
+    seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
+    images: ImagesAt = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
+    out: Annotated[
+        Path | None, typer.Option(help="Draw predictions here; a .png named after what is trained.")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Train one architecture, and show its results and what it predicts."""
+    source, rest = trainable(where, images)
+    if rest:
+        raise BadValue(f"{where!r}: expected BENCH/SPACE/TASK and nothing more")
+    genes = _genes(arch)
+    genes = source.space.read(arch) if genes is None else source.space.check(genes)
+    name = source.space.spell(genes)
+    picture = out or Path(
+        f"{source.address.replace('/', '_')}_{re.sub('[^0-9A-Za-z-]+', '_', name)}.png"
+    )
+    require_torch(device)
+    from nasbench.journal import Journal
+    from nasbench.live import train as train_network
+    from nasbench.pictures import predictions
+
+    with _progress() as progress:
+        tick = _bar(progress, f"training {name}")
+        trained, training = train_network(source, genes, seed, device=device, tick=tick)
+    Journal(source.address.partition("/")[0]).add(source, genes, seed, trained)
+    rgb, truth, predicted = training.predict(EXAMPLES)
+    predictions(rgb, truth, predicted, source.label, picture)
+    if json:
+        told = {"address": source.address, "name": name, "arch": genes, "seed": seed}
+        return print_json({**told, **asdict(trained), "picture": str(picture)})
+    print_trained(source, name, seed, trained)
+    print(f"predictions: {picture}")
 
 
 @app.command()
@@ -234,22 +308,22 @@ def study(
     queries: Queries = None,
     epochs: Epochs = None,
     seconds: Seconds = None,
-    workers: Annotated[int, typer.Option(help="Processes.")] = os.cpu_count() or 1,
+    workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
 ) -> None:
     """Run methods on tables with many seeds, 50 queries a run unless told otherwise.
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
+    from nasbench.pool import processes
     from nasbench.report.words import count
-    from nasbench.study import be_a_worker, choose, not_applicable, units
+    from nasbench.study import choose, not_applicable, units
     from nasbench.study import study as run_study
 
     opened = open_benchmark(bench)
     chosen = choose(opened, _listed(spaces), _listed(tasks))
     methods = [Method.parse(text) for text in _listed(runners) or names("runners")]
     budget = _budget(queries, epochs, seconds)
-    if workers < 1:
-        raise BadValue(f"{workers} workers: it must be at least 1")
+    workers = _some(workers)
     skipped = not_applicable(opened, chosen)
     if len(skipped) == len(chosen):
         raise NotApplicable(f"not applicable: {next(iter(skipped.values()))}")
@@ -264,9 +338,7 @@ def study(
         f"{count(seeds, 'seed')} = {total:,} runs of "
         f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
     )
-    pool = None
-    if workers > 1 and len(todo) > 1:
-        pool = ProcessPoolExecutor(min(workers, len(todo)), get_context("spawn"), be_a_worker)
+    pool = processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
     with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
@@ -338,6 +410,24 @@ def _progress() -> Progress:
 
     console = Console(stderr=True)
     return Progress(console=console, transient=True, disable=not console.is_terminal)
+
+
+def _bar(progress: Progress, what: str) -> Callable[[int, int | None], None]:
+    bar = progress.add_task(what, total=None)
+    return lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+def _some(workers: int) -> int:
+    if workers < 1:
+        raise BadValue(f"{workers} workers: it must be at least 1")
+    return workers
+
+
+def _genes(arch: str) -> Architecture | None:
+    """Read the numbers of an architecture, or of a row, that is not spelt as published."""
+    if re.fullmatch(r"\(?[0-9]{1,9}(, ?[0-9]{1,9})*\)?", arch):
+        return tuple(map(int, arch.strip("()").split(",")))
+    return None
 
 
 def _listed(text: str | None) -> list[str]:

@@ -10,9 +10,10 @@ from importlib import import_module
 from pathlib import Path
 from shutil import rmtree
 
-from nasbench.errors import BadFile, BadValue, OutsideSpace
+from nasbench.errors import BadFile, BadValue, NotApplicable, OutsideSpace
 from nasbench.find import find, names, unknown
-from nasbench.store import Benchmark, write
+from nasbench.recipe import Live, Trainable
+from nasbench.store import Benchmark, split, write
 from nasbench.table import Table
 
 
@@ -55,15 +56,16 @@ class Declared:
 
     `answers` is what a lookup gives unless told otherwise ("best" or "final"); `wants` says in a
     few words which published files `read` takes; without a path it finds one by itself, or says how
-    to give one.
+    to give one. `live` says how its networks are trained, if they can be.
     """
 
     name: str
     title: str
     citation: str
     answers: str
-    wants: str
-    read: Callable[[Path | None, Job], Published]
+    wants: str = ""
+    read: Callable[[Path | None, Job], Published] | None = None
+    live: Live | None = None
 
 
 def home() -> Path:
@@ -93,8 +95,9 @@ def open_benchmark(name: str | Path) -> Benchmark:
     if (text := str(name)) in there:
         return Benchmark(there[text])
     if text in (known := names("benchmarks")):
-        wants = find("benchmarks", text).wants
-        raise BadFile(f"{text} is not imported yet: nasbench import {text} PATH ({wants})")
+        if wants := find("benchmarks", text).wants:
+            raise BadFile(f"{text} is not imported yet: nasbench import {text} PATH ({wants})")
+        raise BadFile(f"{text} has no table: train its networks, with --live")
     raise unknown("benchmark", text, sorted({*there, *known}))
 
 
@@ -107,6 +110,24 @@ def locate(address: str) -> tuple[Benchmark, str, str, list[str]]:
     name, _, parts = (file + ".h5", "/", rest) if h5 else address.partition("/")
     bench = open_benchmark(name)
     return bench, *bench.split([part for part in parts.split("/") if part])
+
+
+def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list[str]]:
+    """Resolve BENCH/SPACE/TASK/... to what is trained: the task's recipe, and what follows.
+
+    BENCH is a name, or the path of a benchmark's own file (`./mine.py`); SPACE may be left out
+    where there is one. `images` is where the images are, if they are the user's. Raises
+    `NotApplicable` where the benchmark does not say how to train.
+    """
+    file, py, rest = address.partition(".py/")
+    name, _, parts = (file + ".py", "/", rest) if py else address.partition("/")
+    declared = find("benchmarks", name)
+    if (live := declared.live) is None:
+        raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
+    tasks = {space: tuple(live.recipes) for space in live.spaces}
+    space, task, after = split(declared.name, tasks, [part for part in parts.split("/") if part])
+    where = f"{declared.name}/{space}/{task}"
+    return Trainable(where, find("spaces", live.spaces[space]), live.recipes[task], images), after
 
 
 def open_table(address: str) -> Table:
@@ -130,6 +151,8 @@ def import_benchmark(
     Nothing is written unless everything could be read and verified.
     """
     declared = find("benchmarks", name)
+    if declared.read is None:
+        raise BadValue(f"{name} is imported from nothing: its networks are trained, with --live")
     target = home() / f"{_plain_name(as_name or declared.name)}.h5"
     source = "" if path is None else str(Path(path).resolve())
     scratch = home().parent / "scratch" / f"{target.stem}-{digest(source.encode())[:12]}"

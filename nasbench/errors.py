@@ -31,6 +31,10 @@ class BadValue(NasbenchError, ValueError):
     """An argument has the right type and an impossible value."""
 
 
+class NoMemory(NasbenchError, MemoryError):
+    """There was not enough memory for a training."""
+
+
 class RunnerFailed(NasbenchError):
     """A search method raised, or broke the contract of `nasbench.search`."""
 

@@ -14,10 +14,39 @@ from nasbench.errors import Diverged, NotApplicable, NotRecorded
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Architecture
 from nasbench.table import Table
+from nasbench.task import Task
+
+
+class Where(Protocol):
+    """What answers come from: a table, or one space on one task that is trained."""
+
+    @property
+    def address(self) -> str:
+        """BENCHMARK/SPACE/TASK."""
+
+    @property
+    def task(self) -> Task:
+        """What is trained for."""
+
+    @property
+    def schedule(self) -> str:
+        """The name of the training schedule."""
+
+    @property
+    def answers(self) -> str:
+        """What an answer is: the "best" epoch's value or the "final" one's."""
+
+    @property
+    def content_sha256(self) -> str:
+        """A checksum: with another one, the same question may have another answer."""
 
 
 class Evaluator(Protocol):
     """Anything that trains and validates an architecture, or remembers how it went."""
+
+    @property
+    def where(self) -> Where:
+        """What the answers come from."""
 
     @property
     def epochs(self) -> int:
@@ -25,6 +54,12 @@ class Evaluator(Protocol):
 
     def __call__(self, query: Query) -> Outcome:
         """Answer; raises `OutsideSpace` or `NotRecorded` for what can't be answered."""
+
+    def many(self, queries: Sequence[Query]) -> list[Outcome]:
+        """Answer a batch, in order."""
+
+    def problem(self, budget: Budget) -> Problem:
+        """Say what a method may know before it asks."""
 
 
 def missing(table: Table) -> str:
@@ -43,7 +78,7 @@ class FromTable:
     """
 
     def __init__(self, table: Table) -> None:
-        self._table = table
+        self.where = self._table = table
         self._columns: dict[int, tuple[list[float], list[float]]] = {}
         self._full: dict[bytes, Outcome] = {}
         if why := missing(table):
@@ -59,6 +94,10 @@ class FromTable:
             outcome = self._look_up(query, self._table.epochs)
             self._full[bytes(outcome.query.arch)] = outcome
             return outcome
+
+    def many(self, queries: Sequence[Query]) -> list[Outcome]:
+        """Answer one by one, which is as fast."""
+        return [self(query) for query in queries]
 
     def _look_up(self, query: Query, epochs: int) -> Outcome:
         table = self._table
@@ -100,11 +139,13 @@ class Replay:
     def __init__(self, past: Sequence[Outcome], then: Evaluator) -> None:
         self._past, self._then, self._steps = iter(past), then, len(past)
         self.left = len(past)
+        self.where, self.epochs, self.problem = then.where, then.epochs, then.problem
 
-    @property
-    def epochs(self) -> int:
-        """Length of a full training."""
-        return self._then.epochs
+    def many(self, queries: Sequence[Query]) -> list[Outcome]:
+        """Answer what was asked before, and ask for the rest together."""
+        known = min(self.left, len(queries))
+        past = [self(query) for query in queries[:known]]
+        return past + (self._then.many(queries[known:]) if known < len(queries) else [])
 
     def __call__(self, query: Query) -> Outcome:
         """Answer as before, without training anything again."""

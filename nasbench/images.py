@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -58,7 +58,7 @@ class Wanted:
     size: int
     count: int | None = None
     path: Path | None = None
-    tick: Callable[[int, int], None] = lambda done, total: None
+    tick: Callable[[int, int], None] = field(default=lambda done, total: None, compare=False)
 
 
 class Images(ABC):

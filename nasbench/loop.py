@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 from ast import literal_eval
+from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import accumulate
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import numpy as np
 from nasbench.benchmark import open_table
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged, NasbenchError, NotRecorded, RunnerFailed
-from nasbench.evaluate import Evaluator, FromTable, Replay
+from nasbench.evaluate import Evaluator, FromTable, Replay, Where
 from nasbench.find import find
 from nasbench.search import Outcome, Query, Runner, Search
 from nasbench.table import Table
@@ -112,23 +114,32 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
     """
     outcomes: list[Outcome] = []
     most, longest, latest = budget.queries, budget.epochs, budget.seconds
-    epochs, seconds = 0, 0.0
+    epochs, seconds, full = 0, 0.0, evaluate.epochs
     try:
         asked = next(search)
         while True:
             if isinstance(asked, Query):
-                answers = [evaluate(asked)]
+                planned = epochs + (full if asked.epochs is None else asked.epochs)
+                within = len(outcomes) + 1 <= most and planned <= longest
+                answers = [evaluate(asked)] if within else []
             else:
-                answers = [evaluate(query) for query in _batch(asked)]
+                batch = _batch(asked)
+                answers = evaluate.many(
+                    _affordable(batch, most - len(outcomes), longest - epochs, full)
+                )
+                within = len(answers) == len(batch)
             for outcome in answers:
                 epochs += outcome.cost.epochs
                 seconds += outcome.cost.seconds
                 if seconds != seconds and latest < inf:
                     raise NotRecorded("its seconds are not known: budget in queries or epochs")
-                if len(outcomes) + 1 > most or epochs > longest or seconds > latest:
-                    search.close()
-                    return outcomes
+                if seconds > latest:
+                    within = False
+                    break
                 outcomes.append(outcome)
+            if not within:
+                search.close()
+                return outcomes
             asked = search.send(answers[0] if isinstance(asked, Query) else answers)
     except StopIteration:
         return outcomes
@@ -147,6 +158,14 @@ def _batch(asked: Any) -> Sequence[Query]:
     raise RunnerFailed(f"it yielded {asked!r}: a search yields a Query, or a sequence of them")
 
 
+def _affordable(
+    batch: Sequence[Query], queries: float, epochs: float, full: int
+) -> Sequence[Query]:
+    """Return the first ones, as many as a budget of so much allows: no other is trained."""
+    spent = list(accumulate(full if query.epochs is None else query.epochs for query in batch))
+    return batch[: int(min(queries, bisect_right(spent, epochs)))]
+
+
 def run(
     runner: str | Runner,
     where: str | Table,
@@ -163,15 +182,19 @@ def run(
     budget that was not larger, their steps are replayed and checked, not trained again, and the
     runs go on from there. Raises `RunnerFailed` and `Diverged`, naming seed and step.
     """
-    table = where if isinstance(where, Table) else open_table(where)
-    return run_method(Method(runner, params), table, seeds, budget or Budget(queries=50), done)
+    evaluate = FromTable(where if isinstance(where, Table) else open_table(where))
+    return run_method(Method(runner, params), evaluate, seeds, budget or Budget(queries=50), done)
 
 
 def run_method(
-    method: Method, table: Table, seeds: Iterable[int], budget: Budget, done: Traces | None = None
+    method: Method,
+    evaluate: Evaluator,
+    seeds: Iterable[int],
+    budget: Budget,
+    done: Traces | None = None,
 ) -> Traces:
-    """Do what `run` does."""
-    evaluate, runner, told = FromTable(table), method.search, head(method, table, budget)
+    """Do what `run` does, with any source of answers."""
+    runner, told = method.search, head(method, evaluate.where, budget)
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
     if done:
@@ -212,18 +235,18 @@ def continues(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         )
 
 
-def head(method: Method, table: Table, budget: Budget) -> dict[str, Any]:
+def head(method: Method, where: Where, budget: Budget) -> dict[str, Any]:
     """Say what a block of runs is: names and numbers, enough to repeat it."""
-    benchmark, space, task = table.address.split("/")
+    benchmark, space, task = where.address.split("/")
     return {
         "benchmark": benchmark,
-        "content_sha256": table.content_sha256,
+        "content_sha256": where.content_sha256,
         "space": space,
         "task": task,
-        "schedule": table.schedule,
-        "answers": table.answers,
-        "metric": table.task.metric.name,
-        "sign": table.task.metric.sign,
+        "schedule": where.schedule,
+        "answers": where.answers,
+        "metric": where.task.metric.name,
+        "sign": where.task.metric.sign,
         "method": str(method),
         "params": method.resolved,
         "source_sha256": method.source_sha256,

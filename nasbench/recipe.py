@@ -1,15 +1,21 @@
-"""How a benchmark trains: images, size of the network, length and optimizer. No torch here."""
+"""How a benchmark trains, and what came of a training: plain data, no torch here."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
+from math import cos, pi
+from pathlib import Path
 from typing import Any, Literal
 
 from nasbench.errors import BadValue
-from nasbench.space import Scale
+from nasbench.find import find
+from nasbench.images import Images, Label, Split, Wanted
+from nasbench.space import Scale, Space
+from nasbench.task import Task
 
 
 @dataclass(frozen=True)
@@ -17,9 +23,9 @@ class Recipe:
     """All that a training depends on beside space, architecture, task and seed.
 
     `train`, `valid` and `test` are numbers of images (None: all there are), `size` their height and
-    width in pixels, `scale` that of the network (None: the space's own). `lr` is the peak of the
-    schedule, which warms up over the first `warmup` part of the steps: "one_cycle" and "cosine"
-    fall to zero. `options` are fields of the task to be replaced: `{"permutations": 64}`.
+    width in pixels, `scale` that of the network (None: the space's own). The learning rate rises to
+    `lr` over the first `warmup` part of the steps and falls to zero over the rest, linearly or by a
+    cosine. `options` are fields of the task to be replaced: `{"permutations": 64}`.
     """
 
     images: str
@@ -35,17 +41,105 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
-    schedule: Literal["one_cycle", "cosine"] = "one_cycle"
+    schedule: Literal["linear", "cosine"] = "cosine"
     warmup: float = 0.0
     augment: Literal["", "flip", "flip_crop"] = ""
-    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def __post_init__(self) -> None:
         for name in ("size", "epochs", "batch", "lr"):
             if not getattr(self, name) > 0:
                 raise BadValue(f"a recipe with {name} {getattr(self, name)}: it must be above 0")
+        if self.batch < 2:
+            raise BadValue("a recipe with batches of 1: batch normalization needs at least 2")
+        if not 0 <= self.warmup < 1:
+            raise BadValue(f"a recipe with warmup {self.warmup}: it must be from 0 to below 1")
+
+    def rate(self, done: float) -> float:
+        """Return the learning rate when a part of the training, 0 to 1, is done."""
+        if done < self.warmup:
+            return self.lr * done / self.warmup
+        left = (1 - done) / (1 - self.warmup)
+        return self.lr * ((1 - cos(pi * left)) / 2 if self.schedule == "cosine" else left)
+
+
+@dataclass(frozen=True)
+class Live:
+    """What of a benchmark can be trained: its spaces under the names tables have, its tasks."""
+
+    spaces: Mapping[str, str]
+    recipes: Mapping[str, Recipe]
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """One space on one task, trained by a recipe: what a table is where results are looked up.
+
+    `path` is where the images are, if they are the user's. Its fields have the names that a table's
+    have: `answers` says that an answer is the last epoch's value.
+    """
+
+    address: str
+    space: Space
+    recipe: Recipe
+    path: Path | None = None
+    schedule: str = "live"
+    answers: str = "final"
+
+    @cached_property
+    def task(self) -> Task:
+        """The task, with the recipe's options."""
+        task = find("tasks", self.address.rpartition("/")[2])
+        return replace(task, **self.recipe.options)
 
     @property
-    def digest(self) -> str:
-        """A short checksum: trainings by different recipes are different trainings."""
-        return sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:16]
+    def epochs(self) -> int:
+        """Length of a full training."""
+        return self.recipe.epochs
+
+    @cached_property
+    def images(self) -> Images:
+        """The source of images."""
+        return find("images", self.recipe.images)
+
+    @cached_property
+    def label(self) -> Label:
+        """What the images tell of what is trained for; raises `NotRecorded` if they don't."""
+        label = self.images.label(self.task.label)
+        if self.recipe.augment and label.kind != "class":
+            raise BadValue(f"{self.address}: a recipe can't {self.recipe.augment} a {label.kind}")
+        return label
+
+    def wanted(self, split: Split, tick: Callable[[int, int], None] | None = None) -> Wanted:
+        """Say which images of a split are trained or measured on."""
+        recipe, told = self.recipe, {} if tick is None else {"tick": tick}
+        return Wanted(split, recipe.size, getattr(recipe, split), self.path, **told)
+
+    @cached_property
+    def content_sha256(self) -> str:
+        """A checksum of the recipe and the images: with another one, results are others."""
+        recipe = asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale))
+        images = [self.images.digest(self.wanted(s)) for s in ("train", "valid", "test")]
+        return sha256(json.dumps([recipe, images], sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training, epoch by epoch, as far as it went.
+
+    `curves` has one number per epoch for each "train/<metric>" and "valid/<metric>", `test` the
+    metrics at the end of a full training; units are the task's. `seconds` of training and
+    validation add up from epoch to epoch. `notes` say what a user of the numbers must know.
+    """
+
+    curves: Mapping[str, list[float]]
+    test: Mapping[str, float]
+    seconds: list[float]
+    params: int
+    macs: int
+    notes: list[str] = field(default_factory=list[str])
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it was trained for."""
+        return len(self.seconds)

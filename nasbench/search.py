@@ -99,18 +99,25 @@ def drive(searcher: Searcher) -> Search:
 
 
 class AskTell:
-    """Make an ask/tell object of a search that asks one question at a time."""
+    """Make an ask/tell object of a search. A batch is asked one by one and answered together."""
 
     def __init__(self, search: Search) -> None:
         self._search = search
         self._asked = next(search)
+        self._told: list[Outcome] = []
 
     def ask(self) -> Query:
         """Return the pending question; asking twice changes nothing."""
         if isinstance(self._asked, Query):
             return self._asked
-        raise RunnerFailed("this search asks in batches: run it with nasbench.run")
+        return self._asked[len(self._told)]
 
     def tell(self, outcome: Outcome) -> None:
         """Answer the pending question. Raises `StopIteration` when the search has ended."""
-        self._asked = self._search.send(outcome)
+        if isinstance(self._asked, Query):
+            self._asked = self._search.send(outcome)
+            return
+        self._told.append(outcome)
+        if len(self._told) == len(self._asked):
+            told, self._told = self._told, []
+            self._asked = self._search.send(told)

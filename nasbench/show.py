@@ -14,6 +14,7 @@ from nasbench.errors import BadValue
 from nasbench.metrics.ranking import ranks
 from nasbench.metrics.regret import incumbent
 from nasbench.metrics.statistics import FEWEST
+from nasbench.recipe import Trainable, Trained
 from nasbench.store import Benchmark
 from nasbench.table import Record, Table
 from nasbench.trace import Traces
@@ -203,29 +204,28 @@ def print_records(table: Table, records: Sequence[Record]) -> None:
         print(f"epoch chosen by {rule}: {', '.join(by[rule])}")
 
 
-def _picks(traces: Traces, table: Table) -> tuple[Any, dict[str, Any]]:
-    """Return the step each step would be judged by, and how good the last of them is."""
+def _picks(traces: Traces, where: Table | Trainable) -> tuple[Any, dict[str, Any]]:
+    """Return the step each step would be judged by, and what the last of them found.
+
+    Where a table has the truth, also how good that is.
+    """
     if not len(traces.value):
         budget = Budget(**traces.head["budget"])
-        raise BadValue(f"no training fits into {budget}: a full one takes {table.epochs} epochs")
+        raise BadValue(f"no training fits into {budget}: a full one takes {where.epochs} epochs")
     pick = incumbent(traces.score, traces.epochs, traces.start)
-    score = table.scores()
     last = int(pick[-1])
-    row = table.row(traces.arch[last])
-    found = {
-        "name": table.rows.names[row],
-        "arch": list(table.rows.archs[row]),
-        "value": float(traces.value[last]),
-        "rank": float(ranks(score)[row]),
-        "of": len(table),
-        "validation_regret": float(np.nanmax(score) - score[row]),
-    }
+    arch = tuple(traces.arch[last].tolist())
+    found = {"name": where.space.spell(arch), "arch": arch, "value": float(traces.value[last])}
+    if isinstance(where, Table):
+        score, row = where.scores(), where.row(arch)
+        found |= {"rank": float(ranks(score)[row]), "of": len(where)}
+        found["validation_regret"] = float(np.nanmax(score) - score[row])
     return pick, found
 
 
-def run_as_json(table: Table, traces: Traces) -> dict[str, Any]:
+def run_as_json(where: Table | Trainable, traces: Traces) -> dict[str, Any]:
     """Turn one run into what `--json` prints: its head, what it found, and every step."""
-    pick, found = _picks(traces, table)
+    pick, found = _picks(traces, where)
     columns = (traces.arch, traces.epochs, traces.value, traces.seconds, pick + 1)
     steps = [
         {"arch": arch, "epochs": epochs, "value": value, "seconds": seconds, "judged_by": step}
@@ -234,23 +234,39 @@ def run_as_json(table: Table, traces: Traces) -> dict[str, Any]:
     return {**traces.head, "seed": int(traces.seed[0]), "found": found, "steps": steps}
 
 
-def print_run(table: Table, traces: Traces) -> None:
+def print_run(where: Table | Trainable, traces: Traces) -> None:
     """Print the steps at which one run found something better, and how good the last one is."""
-    pick, found = _picks(traces, table)
-    metric, names = table.task.metric, table.rows.names
+    pick, found = _picks(traces, where)
+    spell = [where.space.spell(tuple(arch)) for arch in traces.arch.tolist()]
     better = np.unique(pick)
     spent = np.cumsum(traces.seconds)
-    print(f"{table.address} {traces.head['method']}, seed {int(traces.seed[0])}")
+    print(f"{where.address} {traces.head['method']}, seed {int(traces.seed[0])}")
     print_table(
-        ("query", "architecture", f"valid {metric.name}", "seconds so far"),
-        [(i + 1, names[table.row(traces.arch[i])], traces.value[i], spent[i]) for i in better],
+        ("query", "architecture", f"valid {where.task.metric.name}", "seconds so far"),
+        [(i + 1, spell[i], traces.value[i], spent[i]) for i in better],
     )
     epochs = int(traces.epochs.sum())
     print(f"\n{len(pick)} queries, {epochs:,} epochs, {spent[-1]:,.0f} seconds of training")
-    print(
-        f"found {found['name']}: rank {found['rank']:g} of {found['of']:,}, "
-        f"validation regret {found['validation_regret']:.4f}"
-    )
+    if isinstance(where, Table):
+        print(
+            f"found {found['name']}: rank {found['rank']:g} of {found['of']:,}, "
+            f"validation regret {found['validation_regret']:.4f}"
+        )
+    else:
+        print(f"found {found['name']}: valid {where.task.metric.name} {_text(found['value'])}")
+
+
+def print_trained(where: Trainable, name: str, seed: int, trained: Trained) -> None:
+    """Print the epochs of a training, and what it came to on the test images."""
+    print(f"{where.address} {name}, seed {seed}")
+    curves = trained.curves
+    rows = zip(trained.seconds, *curves.values(), strict=True)
+    head = ["epoch", *(name.replace("/", " ") for name in curves), "seconds"]
+    print_table(head, [(i, *values, spent) for i, (spent, *values) in enumerate(rows, 1)])
+    print(f"\n{trained.params:,} parameters, {trained.macs:,} multiply-adds an image")
+    print(", ".join(f"test {metric} {_text(value)}" for metric, value in trained.test.items()))
+    for note in trained.notes:
+        print(f"note: {note}")
 
 
 def print_study(rows: pd.DataFrame) -> None:

@@ -141,6 +141,22 @@ def _plain(name: str) -> str:
     raise BadFile(f"{name!r} names no space or task")
 
 
+def split(
+    bench: str, spaces: Mapping[str, Sequence[str]], parts: Sequence[str]
+) -> tuple[str, str, list[str]]:
+    """Do what `Benchmark.split` does, for a benchmark of these spaces and their tasks."""
+    if parts and parts[0] in spaces:
+        space, *rest = parts
+    elif len(spaces) == 1:
+        space, *rest = *spaces, *parts
+    else:
+        raise unknown(f"space of {bench}", parts[0] if parts else "", list(spaces))
+    task, *rest = rest or [""]
+    if task not in spaces[space]:
+        raise unknown(f"task of {bench}/{space}", task, list(spaces[space]))
+    return space, task, rest
+
+
 @contextmanager
 def _intact(path: Path) -> Iterator[None]:
     """Say in one line what h5py found wrong with a damaged file."""
@@ -225,16 +241,7 @@ class Benchmark:
 
         Raises `UnknownName`, with the nearest name.
         """
-        if parts and parts[0] in self.spaces:
-            space, *rest = parts
-        elif len(self.spaces) == 1:
-            space, *rest = *self.spaces, *parts
-        else:
-            raise unknown(f"space of {self.name}", parts[0] if parts else "", list(self.spaces))
-        task, *rest = rest or [""]
-        if task not in self.spaces[space]:
-            raise unknown(f"task of {self.name}/{space}", task, list(self.spaces[space]))
-        return space, task, rest
+        return split(self.name, self.spaces, parts)
 
     def _open(self, space: str, task: str, schedule: str | None) -> Table:
         known = self.schedules(space, task)

@@ -6,27 +6,20 @@ say themselves what they are, so there is nothing else to keep in step with them
 
 from __future__ import annotations
 
-import os
-import pickle
-import signal
-import sys
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
-from contextlib import contextmanager
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from multiprocessing import parent_process
-from multiprocessing.process import BaseProcess
 from pathlib import Path
-from threading import Thread, current_thread, main_thread
 from urllib.parse import quote
 
 from nasbench.budget import Budget
-from nasbench.errors import BadValue, Diverged, RunnerFailed
-from nasbench.evaluate import missing
+from nasbench.errors import BadValue, Diverged
+from nasbench.evaluate import FromTable, missing
 from nasbench.find import unknown
 from nasbench.loop import Method, continues, head, run_method
+from nasbench.pool import each
 from nasbench.store import Benchmark
 from nasbench.trace import Traces
 
@@ -45,6 +38,9 @@ class Unit:
     seeds: range
     budget: Budget
     out: Path
+
+    def __str__(self) -> str:
+        return str(self.method)
 
     @property
     def file(self) -> Path:
@@ -67,18 +63,19 @@ class Unit:
 
     def run(self) -> None:
         """Do it, going on from what an earlier call left, and write the file."""
-        table, seeds, done = _open(self.benchmark)[self.space, self.task], self.seeds, None
+        evaluate = FromTable(_open(self.benchmark)[self.space, self.task])
+        seeds, done = self.seeds, None
         if self.file.is_file():
             done = Traces.load(self.file)
             seeds = range(seeds.start, max(seeds.stop, seeds.start + len(done)))
         try:
-            traces = run_method(self.method, table, seeds, self.budget, done)
+            traces = run_method(self.method, evaluate, seeds, self.budget, done)
         except Diverged:
             if done is None or done.head["source_sha256"] != self.method.source_sha256:
                 raise
             # The same method asks otherwise with more to spend: its runs are run again from the
             # start, which costs nothing where the answers are looked up.
-            traces = run_method(self.method, table, seeds, self.budget)
+            traces = run_method(self.method, evaluate, seeds, self.budget)
         traces.save(self.file)
 
 
@@ -148,74 +145,4 @@ def study(todo: Sequence[Unit], executor: Executor | None = None) -> Iterator[Un
     The first one that fails ends the study; what was finished stays. Whatever the executor, the
     files are the same, byte for byte.
     """
-    if executor is None:
-        for unit in todo:
-            unit.run()
-            yield unit
-        return
-    futures: dict[Future[None], Unit] = {}
-    try:
-        with _deaf():
-            for unit in todo:
-                futures[executor.submit(_run, _packed(unit))] = unit
-        for future in as_completed(futures):
-            future.result()
-            yield futures[future]
-    except BrokenExecutor as error:
-        raise RunnerFailed(f"a worker process died (out of memory?): {error}") from error
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        raise
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """Let Ctrl-C wait. A process started meanwhile is deaf until it knows that it is a worker."""
-    if sys.platform == "win32" or current_thread() is not main_thread():
-        yield
-        return
-    heard: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        signal.signal(signal.SIGINT, handler)
-        for number in heard:
-            signal.raise_signal(number)
-
-
-def be_a_worker() -> None:
-    """Prepare a process of a pool: it leaves Ctrl-C to its parent, and doesn't outlive it.
-
-    Then a stopped study finishes the units at work, and of a killed one no process stays.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    Thread(target=_die_with, args=(parent_process(),), daemon=True).start()
-
-
-def _die_with(parent: BaseProcess | None) -> None:
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _packed(unit: Unit) -> bytes:
-    import cloudpickle
-
-    try:
-        packed: bytes = cloudpickle.dumps(unit)
-    except Exception as error:
-        raise BadValue(
-            f"{unit.method} can't be sent to another process ({error}): put it into a file"
-        ) from error
-    return packed
-
-
-def _run(packed: bytes) -> None:
-    unit: Unit = pickle.loads(packed)
-    unit.run()
+    return (unit for unit, _ in each(Unit.run, todo, executor))

@@ -79,6 +79,23 @@ class Task:
         """Return the mean loss of a batch, a scalar to be minimised."""
         raise self._no("loss")
 
+    def critic(self, label: Label, size: int) -> nn.Module | None:
+        """Build the network that an adversarial loss sets against ours; None without such a loss.
+
+        It has an optimizer of its own, and is no part of what is measured.
+        """
+        return None
+
+    def adversarial_losses(
+        self, critic: nn.Module, output: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return what the critic minimises, and what is added to `loss`; scalars of a batch.
+
+        The former sends no gradient to the network. The latter does send one to the critic: set its
+        gradients to zero in between.
+        """
+        raise self._no("adversarial losses")
+
     def meter(self, label: Label) -> Meter:
         """Begin to measure."""
         raise self._no("metrics")

@@ -11,7 +11,7 @@ from collections import deque
 
 import numpy as np
 
-from nasbench.search import Outcome, Problem, Query, Search, ask
+from nasbench.search import Outcome, Problem, Query, Search, ask, ask_all
 
 
 def search(
@@ -21,9 +21,8 @@ def search(
     if population < 1 or tournament < 1:
         raise ValueError(f"population {population}, tournament {tournament}: at least 1 each")
     space = problem.space
-    living: deque[Outcome] = deque(maxlen=population)
-    while len(living) < population:
-        living.append((yield from ask(Query(space.sample(rng)))))
+    start = [Query(space.sample(rng)) for _ in range(population)]
+    living: deque[Outcome] = deque((yield from ask_all(start)), maxlen=population)
     while True:
         few = [living[i] for i in rng.integers(population, size=tournament).tolist()]
         parent = max(few, key=lambda outcome: outcome.score)

@@ -2,11 +2,22 @@
 
 It is also the topology space of NATS-Bench. The number after `~` is the node that an edge leaves;
 `+` separates the nodes that edges enter. The cell always keeps the resolution.
+
+The network as published, at any scale: a 3x3 convolution with BN; three stages of `depth` cells, at
+`width`, twice and four times that; a residual block that halves the resolution and doubles the
+width between them, whose shortcut is an average pool 2x2 and a 1x1 convolution; BN and ReLU.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nasbench.cell import Cell, Operation
+from nasbench.space import Architecture, Scale
+from nasbench.spaces.blocks.layout import Graph, cell, residual, scaled, single
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class NASBench201(Cell):
@@ -27,6 +38,25 @@ class NASBench201(Cell):
     )
     words = tuple(operation.name for operation in operations)
     spelling = "|{}~0|+|{}~0|{}~1|+|{}~0|{}~1|{}~2|"
+    scale = Scale(width=16, depth=5)
+
+    def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
+        """Lay the encoder out; the stem has stride 1 or 2."""
+        names = [self.operations[op].name for op in self.check(arch)]
+        scale = scaled(self, scale, (1, 2))
+        graphs = [single("conv3x3_bn", 3, width := scale.width, scale.stride)]
+        for stage in range(3):
+            if stage:
+                graphs.append(residual(width, 2 * width, 2, "pool_conv"))
+                width *= 2
+            graphs += [cell(names, width, width)] * scale.depth
+        return [*graphs, single("bn_relu", width, width)]
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder; weights are drawn as torch does by default."""
+        from nasbench.spaces.blocks.graph import chain
+
+        return chain(self.layout(arch, scale))
 
 
 SPACE = NASBench201()

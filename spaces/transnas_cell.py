@@ -4,11 +4,22 @@ In `64-41414-1_02_333` the digits after the backbone are the operations of the e
 1-2, and of 0-3, 1-3 and 2-3. The same cell keeps the resolution in one place of the backbone and
 halves it in another, with stride 2 on the edges that leave the input. Skip is there two strided 1x1
 convolutions, so "as built" tells cells apart that are equal wherever the stride is 1.
+
+The network as published: the stem of `blocks.layout.stem`; five modules of two cells, in which the
+first cell of the modules 1, 3 and 5 halves the resolution and doubles the width (the digits 4 of
+the backbone). The features are those of the last cell, up to 1/32 of the image's height and width.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nasbench.cell import Cell, Operation
+from nasbench.space import Architecture, Scale
+from nasbench.spaces.blocks.layout import STEM_STRIDES, Graph, cell, scaled, stem
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 class TransnasCell(Cell):
@@ -27,6 +38,28 @@ class TransnasCell(Cell):
     spelling = "64-41414-{}_{}{}_{}{}{}"
     views = ("as_built", "stride_1")
     strides = ((1, 2), (1,))
+    scale = Scale(width=64, depth=2, stride=4)
+
+    def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
+        """Lay the encoder out; the stem has stride 1, 2 or 4."""
+        names = [self.operations[op].name for op in self.check(arch)]
+        scale = scaled(self, scale, STEM_STRIDES)
+        graphs, width = stem(scale), scale.width
+        for module in range(5):
+            if module % 2:
+                graphs.append(cell(names, width, width))
+            else:
+                graphs.append(cell(names, width, 2 * width, 2))
+                width *= 2
+            graphs += [cell(names, width, width)] * (scale.depth - 1)
+        return graphs
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder; convolutions are drawn as published (`blocks.convolution.kaiming`)."""
+        from nasbench.spaces.blocks.convolution import kaiming
+        from nasbench.spaces.blocks.graph import chain
+
+        return kaiming(chain(self.layout(arch, scale)))
 
 
 SPACE = TransnasCell()

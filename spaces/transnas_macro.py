@@ -4,6 +4,10 @@ In `64-224131-basic` each digit is a module of two residual blocks: 1 keeps the 
 channels, 3 halves the resolution, 4 does both. A network doubles one to three times and halves one
 to four times. The six decisions are the modules' types, the digits counted from 0, and then
 `ABSENT` to the end.
+
+The network as published: the stem of `blocks.layout.stem`, then the modules. A block is two 3x3
+convolutions, ReLU in front and BN behind each; in the first of a module the first convolution
+changes the shape, and so does the shortcut, a 1x1 convolution with BN and without ReLU.
 """
 
 from __future__ import annotations
@@ -11,8 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
-from nasbench.space import Architecture, Listed
+from nasbench.space import Architecture, Listed, Scale
+from nasbench.spaces.blocks.layout import STEM_STRIDES, Graph, residual, scaled, stem
+
+if TYPE_CHECKING:
+    from torch import nn
 
 ABSENT = 4
 DOUBLING = (1, 3)
@@ -28,6 +37,7 @@ class TransnasMacro(Listed):
     name = "transnas_macro"
     example = "64-224131-basic"
     choices = (5,) * 6
+    scale = Scale(width=64, depth=2, stride=4)
 
     def __contains__(self, arch: object) -> bool:
         if not (isinstance(arch, tuple) and super().__contains__(arch)):
@@ -58,6 +68,25 @@ class TransnasMacro(Listed):
             changed = {_padded(modules) for modules in _changes(arch)}
             self._near[arch] = sorted((changed - {arch}) & self._index.keys())
         return self._near[arch].copy()
+
+    def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
+        """Lay the encoder out; the stem has stride 1, 2 or 4."""
+        arch, scale = self.check(arch), scaled(self, scale, STEM_STRIDES)
+        graphs, width = stem(scale), scale.width
+        for module in arch:
+            if module != ABSENT:
+                wider, stride = width * (1 + (module in DOUBLING)), 1 + (module in HALVING)
+                graphs.append(residual(width, wider, stride, "shortcut"))
+                graphs += [residual(wider, wider, 1, "shortcut")] * (scale.depth - 1)
+                width = wider
+        return graphs
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder; convolutions are drawn as published (`blocks.convolution.kaiming`)."""
+        from nasbench.spaces.blocks.convolution import kaiming
+        from nasbench.spaces.blocks.graph import chain
+
+        return kaiming(chain(self.layout(arch, scale)))
 
     @cached_property
     def _near(self) -> dict[Architecture, list[Architecture]]:

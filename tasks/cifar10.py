@@ -1,5 +1,5 @@
 """Image classification on CIFAR-10 (Krizhevsky, 2009): 32x32 images, 10 classes."""
 
-from nasbench.task import Task, loss, percent
+from nasbench.tasks.kinds.classification import Classification
 
-TASK = Task("cifar10", percent("top1"), (percent("top5"), loss()))
+TASK = Classification("cifar10", label="class")

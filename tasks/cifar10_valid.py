@@ -4,6 +4,6 @@ The network that was trained on one half is validated on the other, and tested a
 `cifar10` the same network validates, and one that was trained on all images is tested.
 """
 
-from nasbench.task import Task, loss, percent
+from nasbench.tasks.kinds.classification import Classification
 
-TASK = Task("cifar10_valid", percent("top1"), (percent("top5"), loss()))
+TASK = Classification("cifar10_valid", label="class")

@@ -1,5 +1,5 @@
 """Object classification on Taskonomy (Zamir et al., 2018), as in TransNAS-Bench-101: 75 classes."""
 
-from nasbench.task import Task, loss, percent
+from nasbench.tasks.kinds.classification import Classification
 
-TASK = Task("class_object", percent("top1"), (percent("top5"), loss()))
+TASK = Classification("class_object", label="class_object")

@@ -1,5 +1,5 @@
 """Jigsaw (Noroozi & Favaro, 2016): which of 1,000 permutations shuffled the nine tiles."""
 
-from nasbench.task import Task, loss, percent
+from nasbench.tasks.kinds.jigsaw import Jigsaw
 
-TASK = Task("jigsaw", percent("top1"), (percent("top5"), loss()))
+TASK = Jigsaw("jigsaw", label="rgb")

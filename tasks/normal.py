@@ -1,5 +1,5 @@
 """Surface normals on Taskonomy (Zamir et al., 2018): structural similarity to the true picture."""
 
-from nasbench.task import Metric, Task, loss
+from nasbench.tasks.kinds.picture import Picture
 
-TASK = Task("normal", Metric("ssim", "max", "", (-1.0, 1.0), display=100.0), (loss("l1_loss"),))
+TASK = Picture("normal", label="normal")

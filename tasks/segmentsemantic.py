@@ -4,6 +4,6 @@ The main metric is mean intersection over union, as in the TransNAS-Bench-101 pa
 accuracy, which some codebases report under the same name; the two are on different scales.
 """
 
-from nasbench.task import Task, loss, percent
+from nasbench.tasks.kinds.segmentation import Segmentation
 
-TASK = Task("segmentsemantic", percent("mIoU"), (percent("acc"), loss()))
+TASK = Segmentation("segmentsemantic", label="segmentsemantic")

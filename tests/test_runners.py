@@ -19,9 +19,10 @@ import pytest
 
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged, NotRecorded, RunnerFailed
+from nasbench.evaluate import FromTable
 from nasbench.find import find, names
-from nasbench.loop import Method, run
-from nasbench.search import AskTell, Problem, Query, Runner, Search, ask, ask_all, drive
+from nasbench.loop import Method, run, run_method
+from nasbench.search import AskTell, Outcome, Problem, Query, Runner, Search, ask, ask_all, drive
 from nasbench.space import Architecture, Grid
 from nasbench.table import Table
 from nasbench.trace import Traces
@@ -301,6 +302,43 @@ def test_epochs_are_charged_as_asked(table: Table) -> None:
     assert len(run(short, table, [0], Budget(queries=2.5)).value) == 2
 
 
+class Counted(FromTable):
+    """A table that remembers what it was asked."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table)
+        self.asked: list[Query] = []
+
+    def __call__(self, query: Query) -> Outcome:
+        self.asked.append(query)
+        return super().__call__(query)
+
+
+def batches(problem: Problem, rng: np.random.Generator) -> Search:
+    while True:
+        yield from ask_all([Query(problem.space.sample(rng), epochs) for epochs in (2, 9, 1)])
+
+
+@pytest.mark.parametrize(
+    ("method", "budget", "steps"),
+    [
+        ("random_search", Budget(queries=11), 11),
+        ("regularized_evolution", Budget(queries=7), 7),
+        ("local_search", Budget(epochs=40), 4),
+        (batches, Budget(queries=4), 4),
+        (batches, Budget(epochs=22), 4),
+        (batches, Budget(epochs=14), 4),
+        (batches, Budget(epochs=1), 0),
+    ],
+)
+def test_nothing_is_trained_that_the_budget_does_not_pay_for(
+    method: str | Runner, budget: Budget, steps: int, table: Table
+) -> None:
+    evaluate = Counted(table)
+    traces = run_method(Method(method), evaluate, [0], budget)
+    assert len(evaluate.asked) == len(traces.value) == steps
+
+
 def broken(problem: object, rng: object) -> Search:
     yield from ask(Query((0,) * 6))
     raise KeyError("oops")
@@ -407,6 +445,16 @@ def test_generator_and_ask_tell_are_one_thing(table: Table) -> None:
 
     once = run("regularized_evolution", table, [2], BUDGET)
     assert np.array_equal(run(twice, table, [2], BUDGET).arch, once.arch)
+
+
+def test_ask_tell_answers_a_batch_when_all_of_it_is_told(table: Table) -> None:
+    def in_turn(problem: Problem, rng: np.random.Generator) -> Search:
+        return drive(AskTell(batches(problem, rng)))
+
+    assert run(in_turn, table, [2], BUDGET).head["method"] == "in_turn"
+    assert np.array_equal(
+        run(in_turn, table, [2], BUDGET).arch, run(batches, table, [2], BUDGET).arch
+    )
 
 
 def test_a_runner_lives_in_a_users_file(tmp_path: Path, table: Table) -> None:

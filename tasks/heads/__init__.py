@@ -1,1 +1,1 @@
-"""Heads: the last layers, from features to an output; torch is loaded here."""
+"""What a network ends in, losses, and what is measured; torch is loaded here."""

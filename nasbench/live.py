@@ -1,0 +1,260 @@
+"""Training one architecture: the one trainer, for every space, task and recipe.
+
+A training is deterministic on one machine: the weights, the order of the images and whatever else
+is drawn follow from its seed, and it uses one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from math import inf, isfinite
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Generator, Tensor
+from torch.nn import functional
+from torch.optim import SGD, Adam, Optimizer
+
+from nasbench.errors import BadValue, NoMemory
+from nasbench.find import find
+from nasbench.images import Array, Split, Wanted
+from nasbench.nets import Counts, Network, count, network, seen
+from nasbench.recipe import Recipe, Trainable, Trained
+from nasbench.space import Architecture
+
+AT_ONCE = 512
+"""Images measured together."""
+CROP = 4
+"""Pixels by which an image is moved at most where a recipe says "flip_crop"."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The images of a split (N, H, W, 3) uint8, and the label that a task is trained on."""
+
+    rgb: Tensor | Array
+    told: Tensor | Array
+
+    def __len__(self) -> int:
+        return len(self.rgb)
+
+    def pick(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Return some of the images, and what is told about them."""
+        rgb = _pick(self.rgb, index)
+        return rgb, rgb if self.told is self.rgb else _pick(self.told, index)
+
+
+def _pick(array: Tensor | Array, index: Tensor) -> Tensor:
+    return array[index] if isinstance(array, Tensor) else torch.from_numpy(array[index.numpy()])
+
+
+def load(where: Trainable, split: Split) -> Data:
+    """Load a split; the three of the latest task stay in memory."""
+    return _load(where.recipe.images, where.wanted(split), where.label.name)
+
+
+@lru_cache(maxsize=3)
+def _load(source: str, wanted: Wanted, label: str) -> Data:
+    arrays = find("images", source).load(wanted, [label])
+    kept = {
+        name: torch.from_numpy(array) if isinstance(array, np.ndarray) else array
+        for name, array in arrays.items()
+    }
+    return Data(kept["rgb"], kept[label])
+
+
+def build(where: Trainable, arch: Architecture) -> Network:
+    """Build the network of an architecture as the recipe says."""
+    recipe = where.recipe
+    return network(where.space, arch, where.task, where.label, recipe.size, recipe.scale)
+
+
+class Training:
+    """A network at work: `epoch` trains it by one more, `measure` says what it is worth.
+
+    The learning rate is that of the recipe's full length wherever it is stopped, so a shorter
+    training is the beginning of the longer one.
+    """
+
+    def __init__(
+        self, where: Trainable, arch: Architecture, seed: int = 0, device: str = "cpu"
+    ) -> None:
+        recipe, pixels = where.recipe, (where.images.mean, where.images.std)
+        self.where, self.device, self.done = where, device, 0
+        self.data = load(where, "train")
+        self.steps = len(self.data) // recipe.batch
+        if not self.steps:
+            raise BadValue(
+                f"{where.address}: {len(self.data)} images are less than a batch of {recipe.batch}"
+            )
+        torch.manual_seed(seed)
+        self.rng = Generator().manual_seed(seed)
+        self.net = build(where, arch).to(device)
+        self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.optimizer = _optimizer(self.net, recipe)
+        self.critic = where.task.critic(where.label, recipe.size)
+        if self.critic is not None:
+            self.referee = _optimizer(self.critic.to(device), recipe)
+        self.mean, self.std = (torch.tensor(v, device=device)[:, None, None] for v in pixels)
+
+    def epoch(self, tick: Callable[[], None] = lambda: None) -> float:
+        """Train once on every image, in a new order, and return the mean loss.
+
+        What is left over when the images are cut into batches is left out, this time.
+        """
+        task, recipe, optimizer = self.where.task, self.where.recipe, self.optimizer
+        order = torch.randperm(len(self.data), generator=self.rng)[: self.steps * recipe.batch]
+        total = torch.zeros((), device=self.device)
+        self.net.train()
+        for index in order.split(recipe.batch):  # type: ignore[no-untyped-call]
+            for group in optimizer.param_groups:
+                group["lr"] = recipe.rate((self.done + 0.5) / (self.steps * recipe.epochs))
+            rgb, told = self.data.pick(index)
+            if recipe.augment:
+                rgb = _augmented(rgb, recipe.augment, self.rng)
+            x, target = task.inputs(rgb, told, self.rng)
+            output, target = self.net(self._normalized(x)), target.to(self.device)
+            loss = task.loss(output, target)
+            total += loss.detach()
+            if self.critic is not None:
+                own, part = task.adversarial_losses(self.critic, output, target)
+                loss = loss + part
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            if self.critic is not None:
+                self.referee.zero_grad()
+                own.backward()  # type: ignore[no-untyped-call]
+                self.referee.step()
+            self.done += 1
+            tick()
+        return float(total) / self.steps
+
+    @torch.inference_mode()
+    def measure(self, split: Split) -> dict[str, float]:
+        """Return every metric of the task on a split; what is drawn is the same every time."""
+        task, data = self.where.task, load(self.where, split)
+        meter, rng = task.meter(self.where.label), Generator().manual_seed(0)
+        self.net.eval()
+        for index in torch.arange(len(data)).split(AT_ONCE):  # type: ignore[no-untyped-call]
+            x, target = task.inputs(*data.pick(index), rng)
+            meter.add(self.net(self._normalized(x)), target.to(self.device))
+        return meter.values()
+
+    @torch.inference_mode()
+    def predict(self, count: int) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+        """Return the first validation images as the network sees them, what is true, and its word.
+
+        Shapes are those of `Task.inputs`, and of `Task.predict`.
+        """
+        task, data = self.where.task, load(self.where, "valid")
+        index = torch.arange(min(count, len(data)))
+        pixels, target = task.inputs(*data.pick(index), Generator().manual_seed(0))
+        self.net.eval()
+        said = task.predict(self.net(self._normalized(pixels)))
+        return pixels.numpy(), target.numpy(), said.cpu().numpy()
+
+    def _normalized(self, pixels: Tensor) -> Tensor:
+        """Turn (..., H, W, 3) uint8 into what the network is given: a channels-last view."""
+        x = pixels.movedim(-1, -3).to(self.device, torch.float32)
+        return x.sub_(self.mean).div_(self.std)
+
+
+def train(
+    where: Trainable,
+    arch: Architecture,
+    seed: int = 0,
+    epochs: int | None = None,
+    *,
+    device: str = "cpu",
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> tuple[Trained, Training]:
+    """Train for the recipe's length, or stop after so many of its epochs.
+
+    It is measured on the validation images after each epoch, and on the test images at the end of
+    the full length only. A loss that is not finite ends it: the epochs that are left repeat what
+    the network is worth then, and take no time. `tick(done, total)` is told the steps.
+
+    Raises `BadFile` for missing images, `NoMemory`, `OutsideSpace`, `NotApplicable`.
+    """
+    arch, full = where.space.check(arch), where.recipe.epochs
+    epochs = full if epochs is None else epochs
+    notes = [] if where.space.has_path(arch) else ["no path from the input to the output"]
+    curves: dict[str, list[float]] = {}
+    seconds: list[float] = []
+    with _alone(), _memory(where):
+        training = Training(where, arch, seed, device)
+        steps = epochs * training.steps
+        start = perf_counter()
+        for epoch in range(1, epochs + 1):
+            loss = training.epoch(lambda: tick(training.done, steps))
+            found = {"train/loss": loss if isfinite(loss) else inf}
+            found |= {f"valid/{name}": v for name, v in training.measure("valid").items()}
+            lasts = 1 if isfinite(loss) else epochs + 1 - epoch
+            for name, value in found.items():
+                curves.setdefault(name, []).extend([value] * lasts)
+            seconds.extend([perf_counter() - start] * lasts)
+            if not isfinite(loss):
+                notes.append(f"the loss was not finite in epoch {epoch}, where the training ended")
+                break
+        test = training.measure("test") if epochs == full else {}
+    counts = size(where, arch)
+    return Trained(curves, test, seconds, counts.params, counts.macs, notes), training
+
+
+def size(where: Trainable, arch: Architecture) -> Counts:
+    """Count the parameters and multiply-adds of what would be trained, without building it."""
+    with torch.device("meta"):
+        net = build(where, arch)
+    return count(net, seen(where.task, where.recipe.size))
+
+
+def _optimizer(net: Network, recipe: Recipe) -> Optimizer:
+    weights, lr, decay = net.parameters(), recipe.lr, recipe.weight_decay
+    if recipe.optimizer == "adam":
+        betas = (recipe.momentum, 0.999)
+        return Adam(weights, lr, betas=betas, weight_decay=decay, fused=True)
+    return SGD(weights, lr, recipe.momentum, 0, decay, recipe.nesterov, fused=True)
+
+
+def _augmented(rgb: Tensor, how: str, rng: Generator) -> Tensor:
+    """Mirror half of the images and, where told to, move each by up to `CROP` pixels over black."""
+    n, size = rgb.shape[:2]
+    margin = CROP if how == "flip_crop" else 0
+    top, left = torch.randint(2 * margin + 1, (2, n, 1), generator=rng) + torch.arange(size)
+    left = torch.where(torch.rand(n, 1, generator=rng) < 0.5, left.flip(1), left)
+    padded = functional.pad(rgb, (0, 0, margin, margin, margin, margin))
+    return padded[torch.arange(n)[:, None, None], top[:, :, None], left[:, None, :]]
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Use one thread, and leave the global generator as it was."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@contextmanager
+def _memory(where: Trainable) -> Iterator[None]:
+    """Say in one line that memory ran out."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        recipe = where.recipe
+        raise NoMemory(
+            f"{where.address}: no memory for batches of {recipe.batch} images of {recipe.size}x"
+            f"{recipe.size} pixels: train fewer at once, or on a machine with more"
+        ) from error

@@ -1,0 +1,110 @@
+"""Work that is done here or by other processes, and may be stopped at any moment."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    BrokenExecutor,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    as_completed,
+)
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from multiprocessing.process import BaseProcess
+from threading import Thread, current_thread, main_thread
+from typing import Any, TypeVar
+
+from nasbench.errors import BadValue, RunnerFailed
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+
+def processes(workers: int) -> ProcessPoolExecutor:
+    """Start a pool of processes that stop when this one does."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), be_a_worker)
+
+
+def each(
+    function: Callable[[Job], Result], jobs: Sequence[Job], executor: Executor | None = None
+) -> Iterator[tuple[Job, Result]]:
+    """Do the jobs, here or on an executor, and yield each with its result when it's done.
+
+    The first one that fails ends them all; what was finished stays. Raises `RunnerFailed` where a
+    worker dies, `BadValue` for a job that can't be sent to another process.
+    """
+    if executor is None:
+        for job in jobs:
+            yield job, function(job)
+        return
+    futures: dict[Future[Result], Job] = {}
+    try:
+        with _deaf():
+            for job in jobs:
+                futures[executor.submit(_run, _packed(function, job))] = job
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    except BrokenExecutor as error:
+        raise RunnerFailed(f"a worker process died (out of memory?): {error}") from error
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Let Ctrl-C wait. A process started meanwhile is deaf until it knows that it is a worker."""
+    if sys.platform == "win32" or current_thread() is not main_thread():
+        yield
+        return
+    heard: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _: heard.append(number))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signal.signal(signal.SIGINT, handler)
+        for number in heard:
+            signal.raise_signal(number)
+
+
+def be_a_worker() -> None:
+    """Prepare a process of a pool: it leaves Ctrl-C to its parent, and doesn't outlive it.
+
+    Then what is stopped finishes the jobs at work, and of what is killed no process stays.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    Thread(target=_die_with, args=(parent_process(),), daemon=True).start()
+
+
+def _die_with(parent: BaseProcess | None) -> None:
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _packed(function: Callable[[Job], Any], job: Job) -> bytes:
+    import cloudpickle
+
+    try:
+        packed: bytes = cloudpickle.dumps((function, job))
+    except Exception as error:
+        raise BadValue(
+            f"{job} can't be sent to another process ({error}): put it into a file"
+        ) from error
+    return packed
+
+
+def _run(packed: bytes) -> Any:
+    function, job = pickle.loads(packed)
+    return function(job)

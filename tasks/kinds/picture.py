@@ -1,0 +1,78 @@
+"""Pictures: the image itself, or another of the same size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, ClassVar
+
+from nasbench.errors import BadValue
+from nasbench.images import Kind, Label
+from nasbench.task import Meter, Metric, loss
+from nasbench.tasks.kinds.trainable import Trainable
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+SSIM, L1_LOSS = Metric("ssim", "max", "", (-1.0, 1.0), display=100.0), loss("l1_loss")
+
+
+@dataclass(frozen=True)
+class Picture(Trainable):
+    """Pictures (B, c, H, W) from -1 to 1, of (B, H, W, c) uint8; the loss is L1 on that scale.
+
+    `adversarial` is the weight of the critic's part in the loss; the published weights of the two
+    parts are unknown, so none is added by default.
+    """
+
+    metric: Metric = SSIM
+    others: tuple[Metric, ...] = (L1_LOSS,)
+    adversarial: float = 0.0
+    kind: ClassVar[Kind] = "picture"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.adversarial < inf:
+            raise BadValue(f"{self.name} with adversarial {self.adversarial}: it is 0 or above")
+
+    def head(self, features: tuple[int, int, int], label: Label, size: int) -> nn.Module:
+        """Build a decoder that ends in a hyperbolic tangent."""
+        from torch import nn
+
+        from nasbench.tasks.heads.decoder import Decoder
+
+        return nn.Sequential(Decoder(features, self.outputs(label), size), nn.Tanh())
+
+    def loss(self, output: Tensor, target: Tensor) -> Tensor:
+        """Return the absolute error, its mean over images, pixels and channels."""
+        from nasbench.tasks.heads import losses
+
+        return losses.pictures(output, target).mean()
+
+    def critic(self, label: Label, size: int) -> nn.Module | None:
+        """Build a critic of patches, if it has a weight."""
+        from nasbench.tasks.heads.critic import Critic
+
+        return Critic(self.outputs(label)) if self.adversarial else None
+
+    def adversarial_losses(
+        self, critic: nn.Module, output: Tensor, target: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the critic's loss, and its weighted part in the network's."""
+        from nasbench.tasks.heads.critic import adversarial
+
+        own, part = adversarial(critic, output, target)
+        return own, self.adversarial * part
+
+    def meter(self, label: Label) -> Meter:
+        """Begin to measure `ssim` and `l1_loss`."""
+        from nasbench.tasks.heads.meters import PictureMeter
+
+        return PictureMeter()
+
+    def predict(self, output: Tensor) -> Tensor:
+        """Return pictures (B, H, W, c) uint8."""
+        import torch
+
+        from nasbench.tasks.heads.meters import finite
+
+        return ((finite(output).float() + 1) * 127.5).round().to(torch.uint8).movedim(1, -1)
