@@ -16,7 +16,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from hashlib import file_digest
 from importlib import import_module
@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from nasbench.benchmark import Job, Published, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
+from nasbench.recipe import Live, Recipe
 from nasbench.store import atomic
 from nasbench.table import SPLITS, Column, Info, Point, Rows, Table, mean
 from nasbench.task import Metric
@@ -97,6 +98,30 @@ class Kind:
     schedules: tuple[int, ...]
     memory: int
     folder: str
+
+
+def live(kind: Kind) -> Live:
+    """Return how the networks are trained for the longest schedule.
+
+    Settings are those of D-X-Y/AutoDL-Projects, configs/nas-benchmark/hyper-opts. On `cifar10` two
+    trainings are one row of the table (`TASKS`): it is no training, `cifar10_valid` is.
+    """
+    cifar = Recipe(
+        images="cifar10",
+        size=32,
+        epochs=max(kind.schedules),
+        batch=256,
+        lr=0.1,
+        nesterov=True,
+        weight_decay=5e-4,
+        augment="flip_crop",
+    )
+    recipes = {
+        "cifar10_valid": cifar,
+        "cifar100": replace(cifar, images="cifar100"),
+        "imagenet16_120": replace(cifar, images="imagenet16_120", size=16),
+    }
+    return Live({kind.short: kind.space}, recipes)
 
 
 @dataclass(frozen=True, eq=False)

@@ -310,3 +310,36 @@ def test_an_archive_may_lie_about_sizes(tmp_path: Path) -> None:
     path.write_bytes(member.tobuf() + io.BytesIO(bytes(1024)).getvalue())
     with pytest.raises(BadFile, match="1,099,511,627,776 bytes"):
         loaded(source("cifar10"), path, "test")
+
+
+# ------------------------------------------------------------------------------- trained by recipe
+
+
+@pytest.mark.parametrize(("name", "epochs"), [("nasbench201", 200), ("nats_size", 90)])
+def test_recipes(name: str, epochs: int) -> None:
+    """They are the published ones, and their images are what their tasks are trained on."""
+    live = find("benchmarks", name).live
+    assert live is not None
+    assert [find("spaces", space).scale is not None for space in live.spaces.values()] == [True]
+    images = {task: recipe.images for task, recipe in live.recipes.items()}
+    assert images == {"cifar10_valid": "cifar10", **{n: n for n in NAMES[1:]}}
+    for task, recipe in live.recipes.items():
+        assert (recipe.epochs, recipe.batch, recipe.lr) == (epochs, 256, 0.1)
+        assert (recipe.nesterov, recipe.schedule, recipe.warmup) == (True, "cosine", 0)
+        assert recipe.size == source(recipe.images).native
+        assert find("tasks", task).label in find("images", recipe.images).labels
+
+
+def test_a_training_on_published_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way: recipe, files, network, a validation."""
+    from nasbench.live import train
+    from nasbench.recipe import Recipe, Trainable
+    from nasbench.space import Scale
+
+    images = source("cifar10")
+    path = written(images, tmp_path / "x")
+    monkeypatch.setattr("nasbench.tasks.images.cifar10.IMAGES", images)
+    recipe = Recipe("cifar10", 16, 1, 8, 0.1, scale=Scale(8, 1), augment="flip_crop")
+    where = Trainable("x/cell/cifar10_valid", find("spaces", "nasbench201"), recipe, path)
+    trained, _ = train(where, (1, 1, 1, 1, 1, 1), 1)
+    assert set(trained.test) == {"top1", "top5", "loss"}

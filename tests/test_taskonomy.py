@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from nasbench.benchmarks.transnas101 import EPOCHS
 from nasbench.errors import BadFile, BadValue, NotRecorded
 from nasbench.find import find
 from nasbench.images import Split, Wanted
+from nasbench.recipe import Trainable
+from nasbench.space import Scale
 from tests.taskonomy_folder import BUILDINGS, LAYOUTS, SELECTED, SIZE, file, write
 
 IMAGES = find("images", "taskonomy")
@@ -286,3 +289,34 @@ def test_damaged_numbers(tmp_path: Path) -> None:
         np.save(path, values)
         with pytest.raises(BadFile, match="no probabilities of the selected classes"):
             loaded(root, "test", "class_scene")
+
+
+# ------------------------------------------------------------------------------- trained by recipe
+
+
+def test_recipes() -> None:
+    """All seven tasks can be trained, in both spaces, for the epochs of the table."""
+    declared = find("benchmarks", "transnas101")
+    assert declared.live is not None
+    assert set(declared.live.spaces) == {"cell", "macro"}
+    for task, recipe in declared.live.recipes.items():
+        where = Trainable(f"x/cell/{task}", find("spaces", "transnas_cell"), recipe)
+        assert where.label == IMAGES.labels[find("tasks", task).label]
+        assert where.task.name == task
+        assert recipe.epochs == EPOCHS[task]
+    assert len(declared.live.recipes) == 7
+
+
+@pytest.mark.parametrize("task", EPOCHS)
+def test_a_training_on_the_folder(task: str, tmp_path: Path) -> None:
+    from nasbench.live import train
+
+    live = find("benchmarks", "transnas101").live
+    assert live is not None
+    recipe = replace(
+        live.recipes[task], size=SIZE, epochs=1, batch=4, scale=Scale(width=8, depth=1, stride=2)
+    )
+    root = write(tmp_path / "x")
+    where = Trainable(f"x/cell/{task}", find("spaces", "transnas_cell"), recipe, root)
+    trained, _ = train(where, (3, 1, 2, 3, 1, 2), 1)
+    assert where.task.metric.name in trained.test

@@ -36,7 +36,7 @@ def labels(classes: int, words: tuple[str, ...] = ()) -> Mapping[str, Label]:
     return {label.name: label for label in known}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Published(Images):
     """A data set in published files, `wants` in words: a folder, or the archive as it was loaded.
 
