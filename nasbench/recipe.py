@@ -25,7 +25,8 @@ class Recipe:
     `train`, `valid` and `test` are numbers of images (None: all there are), `size` their height and
     width in pixels, `scale` that of the network (None: the space's own). The learning rate rises to
     `lr` over the first `warmup` part of the steps and falls to zero over the rest, linearly or by a
-    cosine. `options` are fields of the task to be replaced: `{"permutations": 64}`.
+    cosine, or stays; "adam" has `momentum` as its first beta. `options` are fields of the task to
+    be replaced: `{"permutations": 64}`.
     """
 
     images: str
@@ -41,7 +42,7 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
-    schedule: Literal["linear", "cosine"] = "cosine"
+    schedule: Literal["linear", "cosine", "constant"] = "cosine"
     warmup: float = 0.0
     augment: Literal["", "flip", "flip_crop"] = ""
     options: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
@@ -59,6 +60,8 @@ class Recipe:
         """Return the learning rate when a part of the training, 0 to 1, is done."""
         if done < self.warmup:
             return self.lr * done / self.warmup
+        if self.schedule == "constant":
+            return self.lr
         left = (1 - done) / (1 - self.warmup)
         return self.lr * ((1 - cos(pi * left)) / 2 if self.schedule == "cosine" else left)
 

@@ -2,7 +2,7 @@
 
 Two walls: the stream is checked before it is read, opcode by opcode, so that only what plain data
 consists of gets through, in sizes that can be true; and every name a pickle may ask for stands for
-a function of ours that makes numbers, bytes or dictionaries.
+a function of ours that makes numbers, bytes, dictionaries or arrays.
 """
 
 from __future__ import annotations
@@ -12,15 +12,18 @@ import io
 import pickle
 import re
 import zipfile
-from collections.abc import Callable
 from contextlib import ExitStack
+from math import prod
 from pathlib import Path
 from struct import Struct
 from typing import IO, Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nasbench.errors import BadFile
 
-Allowed: TypeAlias = dict[str, Callable[..., Any]]
+Allowed: TypeAlias = dict[str, "type[_StandIn]"]
 """What a pickle may ask for by name ("collections.OrderedDict"), and what it gets instead."""
 
 LIMIT = 2**28
@@ -33,10 +36,11 @@ def load(
 
     `source` is a file or its bytes. By its content it is a plain pickle (protocol 1 to 5), one
     packed with bz2 (read as a stream), or what `torch.save` writes, as a zip or in its older form;
-    tensors are refused. `allowed` names what else may occur: `ORDERED` (collections.OrderedDict,
-    which becomes a dictionary), `NUMPY` (numpy numbers, which become Python ones), or both,
-    `ORDERED | NUMPY`. `limit` is how many bytes the unpacked pickle may have; its object may take
-    about ten times as many.
+    tensors are refused; what Python 2 calls strings is text, a character a byte. `allowed` names
+    what else may occur: `ORDERED` (collections.OrderedDict, which becomes a dictionary), `NUMPY`
+    (numpy numbers, which become Python ones), `ARRAYS` (numpy arrays of numbers, which become
+    `Packed`), or several, `ORDERED | NUMPY`. `limit` is how many bytes the unpacked pickle may
+    have, with the bytes that are made of its texts; its object may take about ten times as many.
 
     Raises `BadFile`, in one line that begins with `what`, for anything else, for a damaged or
     truncated file, and for one that is larger or nested deeper than data can be. What comes back
@@ -67,7 +71,10 @@ def plain(data: bytes, what: str) -> Any:
 class _StandIn:
     """What a name gives a pickle: it can be called, and nothing of it can be set or subclassed."""
 
-    __slots__ = ()
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: _Checked) -> None:
+        self._stream = stream
 
     def __setstate__(self, state: object) -> None:
         raise BadFile("it wants to change a function")
@@ -88,6 +95,7 @@ class _Encode(_StandIn):
     def __call__(self, text: str, encoding: str) -> bytes:
         if type(text) is not str or encoding != "latin1":
             raise BadFile("it calls _codecs.encode for something else than bytes")
+        self._stream.count(len(text))
         return text.encode("latin-1")
 
 
@@ -99,17 +107,18 @@ _NUMBERS |= {f"u{size}": _NUMBERS[f"i{size}"].upper() for size in (1, 2, 4, 8)}
 class _Dtype:
     """The type of a number; its state says in which order the bytes are."""
 
-    __slots__ = ("code", "unpack")
+    __slots__ = ("name", "order", "unpack")
 
-    def __init__(self, code: str) -> None:
-        self.code = code
-        self.unpack = Struct("=" + code).unpack
+    def __init__(self, name: str) -> None:
+        self.name, self.order = name, "="
+        self.unpack = Struct("=" + _NUMBERS[name]).unpack
 
     def __setstate__(self, state: Any) -> None:
         version, order, *rest = state
         if version != 3 or order not in ("<", ">", "=", "|") or rest != [None] * 3 + [-1, -1, 0]:
             raise BadFile("it wants a numpy dtype that is no number")
-        self.unpack = Struct(order.replace("|", "=") + self.code).unpack
+        self.order = order.replace("|", "=")
+        self.unpack = Struct(self.order + _NUMBERS[self.name]).unpack
 
 
 class _DtypeOf(_StandIn):
@@ -118,7 +127,7 @@ class _DtypeOf(_StandIn):
     def __call__(self, name: str, align: bool, copy: bool) -> _Dtype:
         if type(name) is not str or name not in _NUMBERS:
             raise BadFile("it wants a numpy dtype that is no number")
-        return _Dtype(_NUMBERS[name])
+        return _Dtype(name)
 
 
 class _Number(_StandIn):
@@ -131,19 +140,69 @@ class _Number(_StandIn):
         return number  # type: ignore[no-any-return]
 
 
-ORDERED: Allowed = {"collections.OrderedDict": _Dict()}
+class Packed:
+    """An array as a pickle has it; `values` can only be read."""
+
+    __slots__ = ("_stream", "values")
+
+    def __init__(self, stream: _Checked) -> None:
+        self._stream = stream
+        self.values: NDArray[Any] | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        """Take the bytes, of which there must be as many as shape and type say."""
+        version, shape, dtype, fortran, data = state
+        if version != 1 or type(dtype) is not _Dtype or self.values is not None:
+            raise BadFile("it wants a numpy array that is none of numbers")
+        if type(shape) is not tuple or len(shape) > 8 or {*map(type, shape)} - {int}:
+            raise BadFile("it wants a numpy array whose shape is none")
+        if type(data) is str:  # of Python 2
+            self._stream.count(len(data))
+            data = data.encode("latin-1")
+        kind = np.dtype(dtype.order + dtype.name)
+        if type(data) is not bytes or min(shape, default=0) < 0:
+            raise BadFile("it wants a numpy array that is none of numbers")
+        if len(data) != prod(shape) * kind.itemsize:
+            size = "x".join(f"{n:,}" for n in shape)[:60]
+            raise BadFile(f"it has an array of {len(data):,} bytes that should be {size} {kind}")
+        self.values = np.ndarray(shape, kind, data, order="F" if fortran else "C")
+
+
+class _NoArray(_StandIn):
+    """The class of arrays, which a pickle names and never calls."""
+
+    __slots__ = ()
+
+
+class _Reconstruct(_StandIn):
+    __slots__ = ()
+
+    def __call__(self, kind: _NoArray, shape: tuple[int], code: bytes | str) -> Packed:
+        if type(kind) is not _NoArray or shape != (0,) or code not in (b"b", "b"):
+            raise BadFile("it calls numpy's _reconstruct for something else than an array")
+        return Packed(self._stream)
+
+
+ORDERED: Allowed = {"collections.OrderedDict": _Dict}
 NUMPY: Allowed = {
-    "numpy.dtype": _DtypeOf(),
-    "numpy.core.multiarray.scalar": _Number(),
-    "numpy._core.multiarray.scalar": _Number(),
-    "_codecs.encode": _Encode(),
+    "numpy.dtype": _DtypeOf,
+    "numpy.core.multiarray.scalar": _Number,
+    "numpy._core.multiarray.scalar": _Number,
+    "_codecs.encode": _Encode,
+}
+ARRAYS: Allowed = {
+    "numpy.dtype": _DtypeOf,
+    "numpy.ndarray": _NoArray,
+    "numpy.core.multiarray._reconstruct": _Reconstruct,
+    "numpy._core.multiarray._reconstruct": _Reconstruct,
+    "_codecs.encode": _Encode,
 }
 
 
 class _Restricted(pickle.Unpickler):
     def __init__(self, stream: _Checked, allowed: Allowed) -> None:
-        super().__init__(stream)
-        self.allowed = allowed
+        super().__init__(stream, encoding="latin-1")
+        self.allowed = {name: stands(stream) for name, stands in allowed.items()}
 
     def find_class(self, module: str, name: str) -> Any:
         try:
@@ -231,7 +290,8 @@ _FILL, _MAKE = _bytes("eu\x90"), _bytes("ld\x91")  # APPENDS SETITEMS ADDITEMS; 
 _CALLS = {ord("a"): (1, 0), ord("s"): (2, 0), ord("b"): (1, 0), ord("R"): (2, 1), 0x93: (2, 1)}
 """What APPEND, SETITEM, BUILD, REDUCE and STACK_GLOBAL take from the stack and give back."""
 _PUTS, _GETS = {ord("q"): 1, ord("r"): 4, 0x94: 0}, _bytes("hj")
-_LONG = _bytes("XB")
+_SIZED = {ord("X"): 4, ord("B"): 4, ord("T"): 4, ord("U"): 1, _FRAME: 8}
+"""How many bytes tell the length of what follows."""
 _PARTS = _bytes("GKMJC\x8c\x8ahj")  # the rest of which may be in the next chunk
 
 
@@ -289,14 +349,18 @@ class _Checked:
         line, newline, _ = self.peek(0).partition(b"\n")
         return self.read(len(line + newline))
 
+    def count(self, size: int) -> None:
+        """Take note of so many bytes more."""
+        self._unpacked += size
+        if self._unpacked > self._limit:
+            raise BadFile(f"unpacked it is larger than {self._limit:,} bytes")
+
     def _fill(self) -> None:
         while True:
             if self._fault:
                 raise self._fault
             chunk = self._file.read(self.CHUNK)
-            self._unpacked += len(chunk)
-            if self._unpacked > self._limit:
-                raise BadFile(f"unpacked it is larger than {self._limit:,} bytes")
+            self.count(len(chunk))
             data = self._unchecked + chunk
             size = self._check(data)
             if self._unpacked + self.VALUE * self._values > self.OBJECTS * self._limit:
@@ -367,8 +431,8 @@ class _Checked:
             held = self._close()
             self._push([0])
             self._fill_top(held)
-        elif op in _LONG or op == _FRAME:
-            start = end + (8 if op == _FRAME else 4)
+        elif op in _SIZED:
+            start = end + _SIZED[op]
             length = int.from_bytes(data[end:start], "little")
             if length > self._limit:
                 raise BadFile(f"it announces {length:,} bytes in one piece")

@@ -24,25 +24,30 @@ import pytest
 
 from nasbench.errors import BadFile
 from nasbench.unpickle import (
+    ARRAYS,
     LIMIT,
     NUMPY,
     ORDERED,
     TORCH_MAGIC,
+    Allowed,
+    Packed,
     _Checked,
     _Restricted,
     load,
     plain,
 )
+from tests import old_pickle
 
 BOTH = NUMPY | ORDERED
+EVERYTHING = BOTH | ARRAYS
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
 SYSTEM = {"protocol_version": 1001, "little_endian": True}
 
 
-def refusal(data: bytes | Path, limit: int = LIMIT) -> str:
+def refusal(data: bytes | Path, limit: int = LIMIT, allowed: Allowed = BOTH) -> str:
     """Return the one line with which a file is refused."""
     with pytest.raises(BadFile) as error:
-        load(data, "x.pth", BOTH, limit)
+        load(data, "x.pth", allowed, limit)
     text = str(error.value)
     assert text.startswith("x.pth ")
     assert text.isprintable()
@@ -175,6 +180,143 @@ def test_nothing_is_allowed_unless_told() -> None:
                 plain(data, "x")
 
 
+# ---------------------------------------------------------------------------------------- arrays
+
+SHAPES: tuple[tuple[int, ...], ...] = ((7,), (3, 4), (2, 3, 5), (), (300, 2))
+
+
+@pytest.mark.parametrize("code", ["u1", "i8", "f4", "f8", "b1", ">f4", "f2"])
+@pytest.mark.parametrize("protocol", [2, 3, 4])
+def test_arrays(code: str, protocol: int) -> None:
+    rng = np.random.default_rng(0)
+    for shape in SHAPES:
+        for order in ("C", "F"):
+            told = np.asarray(rng.integers(256, size=shape), code, order=order)
+            for data in (pickle.dumps({"a": told}, protocol), old_pickle.dumps({"a": told})):
+                found = load(data, "x", ARRAYS)["a"]
+                assert type(found) is Packed
+                assert found.values is not None
+                assert found.values.dtype == told.dtype
+                np.testing.assert_array_equal(found.values, told)
+                assert not found.values.flags.writeable
+
+
+def test_arrays_of_nothing() -> None:
+    for shape in ((0,), (5, 0)):
+        for data in (pickle.dumps(np.zeros(shape), 3), old_pickle.dumps(np.zeros(shape))):
+            assert load(data, "x", ARRAYS).values.shape == shape
+
+
+def test_arrays_are_refused_unless_told() -> None:
+    for data in (pickle.dumps(np.arange(3), 2), old_pickle.dumps(np.arange(3))):
+        for allowed in ({}, ORDERED, NUMPY, BOTH):
+            assert "wants to load 'numpy" in refusal(data, allowed=allowed)
+
+
+def test_old_strings() -> None:
+    told = {"data": "".join(map(chr, range(256))), "long": "x" * 300, "": ["", "ü"]}
+    assert load(old_pickle.dumps(told), "x") == told
+
+
+def odd_arrays() -> dict[str, tuple[bytes, str]]:
+    """Make arrays by hand, each with what its refusal says."""
+    string, dtype, state, built = (
+        old_pickle.string,
+        old_pickle.dtype,
+        old_pickle.state,
+        old_pickle.built,
+    )
+    u1, two, data = dtype("u1"), b"K\x02\x85", string(b"ab")
+    rebuild = b"cnumpy.core.multiarray\n_reconstruct\n"
+    array = b"cnumpy\nndarray\n"
+    good = state(two, u1, data)
+    huge = b"\x8a\x09" + (2**64).to_bytes(9, "little")
+    return {
+        "shape too large": (built(state(b"K\x03\x85", u1, data)), "2 bytes that should be 3 uint8"),
+        "shape too small": (built(state(b"K\x01\x85", u1, data)), "2 bytes that should be 1 uint8"),
+        "wider numbers": (built(state(two, dtype("f8"), data)), "should be 2 float64"),
+        "huge shape": (
+            built(state(b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86", u1, data)),
+            "should be 2,147,483,647x2,147,483,647",
+        ),
+        "endless shape": (built(state(b"(" + huge * 8 + b"t", u1, data)), "2 bytes that should be"),
+        "nothing, but long": (built(state(huge + b"K\0\x86", u1, string(b""))), "damaged"),
+        "negative shape": (
+            built(state(b"J\xff\xff\xff\xffJ\xfe\xff\xff\xff\x86", u1, data)),
+            "none",
+        ),
+        "many dimensions": (built(state(b"(" + b"K\x01" * 99 + b"t", u1, string(b"a"))), "shape"),
+        "shape of truths": (built(state(b"\x88\x88\x86", u1, string(b"a"))), "shape"),
+        "shape of fractions": (
+            built(state(b"G" + struct.pack(">d", 2) + b"\x85", u1, data)),
+            "shape",
+        ),
+        "shape is a number": (built(state(b"K\x02", u1, data)), "shape"),
+        "shape is a list": (built(state(b"]K\x02a", u1, data)), "shape"),
+        "objects": (built(state(two, dtype("O8"), b"]K\x01aK\x02a")), "no number"),
+        "texts": (built(state(two, dtype("S1"), data)), "no number"),
+        "list as bytes": (built(state(two, u1, b"]K\x01aK\x02a")), "none of numbers"),
+        "array as bytes": (built(state(two, u1, built(good))), "none of numbers"),
+        "text beyond latin-1": (built(state(two, u1, b"X\x04\0\0\0" + "ŵŵ".encode())), "damaged"),
+        "type is a text": (built(state(two, b"U\x02u1", data)), "none of numbers"),
+        "type is a name": (built(state(two, b"cnumpy\ndtype\n", data)), "none of numbers"),
+        "another version": (built(state(two, u1, data, version=2)), "none of numbers"),
+        "state is a number": (built(b"K\x01"), "damaged"),
+        "state is short": (built(two), "damaged"),
+        "state is a dictionary": (built(b"}U\x06valuesK\x01s"), "damaged"),
+        "state of slots": (built(b"N}U\x06valuesK\x01s\x86"), "damaged"),
+        "built again": (built(good) + good + b"b", "none of numbers"),
+        "reconstructs a type": (rebuild + b"cnumpy\ndtype\nK\0\x85U\x01b\x87R", "_reconstruct"),
+        "reconstructs a shape": (rebuild + array + b"K\x05\x85U\x01b\x87R", "_reconstruct"),
+        "reconstructs an object": (rebuild + array + b"K\0\x85U\x01O\x87R", "_reconstruct"),
+        "reconstructs nothing": (rebuild + b")R", "damaged"),
+        "class is called": (array + b"K\x05\x85R", "damaged"),
+        "array is called": (built(good) + b"K\x05\x85R", "damaged"),
+        "array is appended to": (built(good) + b"K\x05a", "damaged"),
+        "array is extended": (built(good) + b"(K\x05K\x06e", "damaged"),
+        "item is set": (built(good) + b"K\0K\x05s", "damaged"),
+        "another function": (b"cnumpy.core.multiarray\nfromfile\n", "fromfile"),
+        "a subclass": (rebuild + b"cnumpy\nmemmap\nK\0\x85U\x01b\x87R", "memmap"),
+        "string of a negative length": (b"T\xff\xff\xff\xffa", "announces 4,294,967,295 bytes"),
+        "string cut": (b"T\xff\0\0\0a", "damaged"),
+    }
+
+
+@pytest.mark.parametrize("kind", odd_arrays())
+def test_odd_arrays(kind: str) -> None:
+    data, words = odd_arrays()[kind]
+    for wrap in WRAPPED.values():
+        assert words in refusal(wrap(b"\x80\x02" + data + b"."), allowed=EVERYTHING), kind
+
+
+def test_copies_are_counted() -> None:
+    """A million arrays may share their bytes; bytes that have to be made count like the file's."""
+    bytes_, text = (
+        b"B" + (10**5).to_bytes(4, "little") + bytes(10**5),
+        old_pickle.string(bytes(10**5)),
+    )
+    head = b"\x80\x03" + old_pickle.dtype("u1") + b"q\0"
+    array = old_pickle.built(old_pickle.state(b"J\xa0\x86\x01\0\x85", b"h\0", b"h\x01"))
+    shared = load(head + bytes_ + b"q\x01](" + array * 99 + b"e.", "x", ARRAYS, 10**6)
+    assert all(each.values.nbytes == 10**5 for each in shared)
+    encode = b"c_codecs\nencode\nh\x01U\x06latin1\x86R"
+    for each in (array, encode):
+        data = head + text + b"q\x01](" + each * 99 + b"e."
+        assert "larger than 1,000,000 bytes" in refusal(data, 10**6, ARRAYS)
+
+
+def test_flipped_bytes_of_arrays() -> None:
+    rng = np.random.default_rng(0)
+    told = {"data": np.arange(12, dtype="u1").reshape(3, 4), "labels": [1, 2], "x": "text"}
+    for data in (pickle.dumps(told, 2), pickle.dumps(told, 3), old_pickle.dumps(told)):
+        for _ in range(2000):
+            changed = bytearray(data)
+            for place in rng.integers(len(data), size=rng.integers(1, 4)):
+                changed[place] = rng.integers(256)
+            with suppress(BadFile):
+                load(bytes(changed), "x.pth", EVERYTHING, limit=10**6)
+
+
 # ----------------------------------------------------------------------------------- what would run
 
 
@@ -222,7 +364,9 @@ def test_no_call_runs(protocol: int, tmp_path: Path) -> None:
         for value in (call, [1.0, {"x": (call,)}], {"a": {call: 1.0}}, (1, [call] * 3)):
             data = pickle.dumps(value, protocol)
             for wrap in WRAPPED.values():
-                assert "was refused, nothing of it ran: it" in refusal(wrap(data))
+                for allowed in (BOTH, EVERYTHING):
+                    text = refusal(wrap(data), allowed=allowed)
+                    assert "was refused, nothing of it ran: it" in text
     assert not target.exists()
 
 
@@ -294,7 +438,8 @@ def test_no_opcode_runs(kind: str, tmp_path: Path) -> None:
     target = tmp_path / "t"
     data, words = opcodes(str(target)[:200])[kind]
     for wrap in WRAPPED.values():
-        assert words in refusal(wrap(data)), kind
+        for allowed in (BOTH, EVERYTHING):
+            assert words in refusal(wrap(data), allowed=allowed), kind
     assert not target.exists()
 
 
@@ -329,7 +474,7 @@ def test_extension_registry(tmp_path: Path) -> None:
 
 def test_functions_stay_as_they_are() -> None:
     """No state that a pickle sets outlives it."""
-    for name, function in BOTH.items():
+    for name, stands in EVERYTHING.items():
         module, _, last = name.rpartition(".")
         for state in (b"}\x8c\x01aK\x01s", b"N}\x8c\x08__call__K\x01s\x86"):
             data = b"\x80\x04\x8c%c%s\x8c%c%s\x93" % (
@@ -338,8 +483,9 @@ def test_functions_stay_as_they_are() -> None:
                 len(last),
                 last.encode(),
             )
-            assert "it wants to change a function" in refusal(data + state + b"b.")
-        assert not hasattr(function, "__dict__")
+            text = refusal(data + state + b"b.", allowed=EVERYTHING)
+            assert "it wants to change a function" in text
+        assert not hasattr(stands(_Checked(io.BytesIO(), 1)), "__dict__")
 
 
 # -------------------------------------------------------------------- damaged, or something else

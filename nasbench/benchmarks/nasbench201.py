@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from nasbench.benchmark import Declared, Job, Published, complete, digest
 from nasbench.errors import BadFile
 from nasbench.find import find
-from nasbench.nats import META, Kind, read_file, read_folder
+from nasbench.nats import META, Kind, live, read_file, read_folder
 from nasbench.table import Column, Info, Point, Rows, Table
 from nasbench.unpickle import plain
 
@@ -318,4 +318,5 @@ BENCHMARK = Declared(
     answers="final",
     wants=WANTS,
     read=read,
+    live=live(KIND),
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nasbench.benchmark import Declared, Job, Published
 from nasbench.errors import BadFile
-from nasbench.nats import Kind, read_file, read_folder
+from nasbench.nats import Kind, live, read_file, read_folder
 
 WANTS = "the folder NATS-sss-v1_0-50262-simple, or the file NATS-sss-v1_0-50262.pickle.pbz2"
 KIND = Kind("nats_size", "nats_size", "size", (1, 12, 90), 14, "NATS-sss-v1_0-50262-simple")
@@ -30,4 +30,5 @@ BENCHMARK = Declared(
     answers="final",
     wants=WANTS,
     read=read,
+    live=live(KIND),
 )

@@ -22,9 +22,10 @@ from nasbench.nats.archive import (
     open_folder,
 )
 from nasbench.nats.reading import gather
+from nasbench.nats.recipes import live
 from nasbench.nats.tables import published
 
-__all__ = ["META", "Kind", "available_memory", "needed_memory", "read_file", "read_folder"]
+__all__ = ["META", "Kind", "available_memory", "live", "needed_memory", "read_file", "read_folder"]
 
 
 def read_folder(path: Path, kind: Kind, job: Job) -> Published:
