@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import chain
 from typing import Protocol, TypeAlias, runtime_checkable
 
@@ -78,7 +78,7 @@ def network(
 def seen(task: Task, size: int) -> Shape:
     """Return the shape of what a network sees of one image: (3, H, W), or (parts, 3, h, w)."""
     rgb = torch.zeros(1, size, size, 3, dtype=torch.uint8)
-    inputs, _ = task.inputs(rgb, rgb, torch.Generator())
+    inputs, _ = task.inputs(rgb, rgb, torch.Generator())  # what is told changes no input
     *parts, height, width, channels = inputs.shape[1:]
     return (*parts, channels, height, width)
 
@@ -117,7 +117,7 @@ def _encoder(
     return Counts(params, macs), shape
 
 
-@cache
+@lru_cache(maxsize=None, typed=True)  # two spaces may have equal tuples of different types
 def _layer(layer: Layer, shape: Shape) -> tuple[Counts, Shape]:
     with torch.device("meta"):
         return _count(layer.build(), shape)

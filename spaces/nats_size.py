@@ -6,7 +6,7 @@ same one.
 The network as published: a 3x3 convolution with BN to the first width; a cell; a residual block
 that halves the resolution, to the second; a cell to the third; another residual block, a cell, BN
 and ReLU. A skip that changes the width is a 1x1 convolution with BN. `Scale.width` is what the
-widest choice, 64, becomes; more cells in a place, and cells that are scaled, are our own.
+widest choice, 64, becomes; other widths than that, and more cells in a place, are our own.
 """
 
 from __future__ import annotations

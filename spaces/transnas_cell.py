@@ -7,7 +7,7 @@ convolutions, so "as built" tells cells apart that are equal wherever the stride
 
 The network as published: the stem of `blocks.layout.stem`; five modules of two cells, in which the
 first cell of the modules 1, 3 and 5 halves the resolution and doubles the width (the digits 4 of
-the backbone). The features are those of the last cell, up to 1/32 of the image's height and width.
+the backbone). The features are those of the last cell, at 1/32 of the image's resolution.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ from nasbench.space import Architecture, Grid, Scale, Space
 from nasbench.spaces.blocks.convolution import conv
 from nasbench.spaces.blocks.graph import Graph
 from nasbench.spaces.blocks.layers import LAYERS
-from nasbench.spaces.blocks.layout import cell, residual
+from nasbench.spaces.blocks.layout import Layer, cell, residual
 from nasbench.spaces.blocks.reduction import FactorizedReduce
 from nasbench.task import Task, percent
 from nasbench.unpickle import NUMPY, ORDERED, load
@@ -201,7 +201,31 @@ def test_widths_of_nats_size_are_scaled() -> None:
     assert count(half, (3, 32, 32)) == count(meta(space, space.read("8:16:24:32:32")), (3, 32, 32))
 
 
+@pytest.mark.parametrize("name", BUILT)
+def test_where_the_last_relu_is(name: str) -> None:
+    """The features of TransNAS-Bench-101 are those of its last cell or block."""
+    space = find("spaces", name)
+    features = space.build(some(space)[-1], tiny(space))(images(32, 32))
+    assert bool((features >= 0).all()) is not name.startswith("transnas")
+
+
 # -------------------------------------------------------------------------------------- operations
+
+
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        ("conv1x1", [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]),
+        ("nor_conv_3x3", [nn.ReLU, nn.Conv2d, nn.BatchNorm2d]),
+        ("shortcut", [nn.Conv2d, nn.BatchNorm2d]),
+        ("pool_conv", [nn.AvgPool2d, nn.Conv2d]),
+        ("conv3x3_bn", [nn.Conv2d, nn.BatchNorm2d]),
+        ("conv3x3_bn_relu", [nn.Conv2d, nn.BatchNorm2d, nn.ReLU]),
+        ("bn_relu", [nn.BatchNorm2d, nn.ReLU]),
+    ],
+)
+def test_what_comes_first(name: str, order: list[type[nn.Module]]) -> None:
+    assert [type(part) for part in LAYERS[name](4, 8, 2).children()] == order
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -405,6 +429,28 @@ def test_a_space_without_a_layout_is_counted_too() -> None:
     found = list(count_encoders(space, space, 8))
     assert found == [(Counts(12 * k * k, 12 * k * k * 64), (4, 8, 8)) for k in (1, 3, 5)]
     assert network(space, (1,), linear(), CLASSES, 8)(images(8, 8)).shape == (2, 7)
+
+
+class Named(NamedTuple):
+    """A layer of a user's, equal to one of ours as a tuple."""
+
+    name: str
+    c_in: int
+    c_out: int
+    stride: int
+
+    def build(self) -> nn.Module:
+        return conv(self.c_in, self.c_out, kernel=7)
+
+
+class Single(Kernels):
+    def layout(self, arch: Architecture, scale: Scale | None = None) -> Any:
+        return [[(0, 1, each("conv3x3_bn", 3, 4, 1))] for each in (Named, Layer)[arch[0] :][:1]]
+
+
+def test_layers_of_two_kinds_are_told_apart() -> None:
+    found = count_encoders(Single(), [(0,), (1,)], 8)
+    assert [counts.params for counts, _ in found] == [12 * 49, 12 * 9 + 8]
 
 
 # ---------------------------------------------------------------------------------- published data
