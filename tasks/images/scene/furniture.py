@@ -130,7 +130,7 @@ def sofa(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) -> 
 
 def lamp(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) -> Parts:
     """A foot, a pole, and a shade that is lit."""
-    shade = 0.28 if h > 1 else 0.45 * h
+    shade = 0.36 if h > 1 else 0.45 * h
     yield tube(0, 0, 0, 0.35 * w, 0.03, wood)
     yield tube(0, 0, 0, 0.022, h - shade / 2, wood)
     lit = main._replace(glow=0.5)
@@ -324,9 +324,9 @@ KINDS = {
         1.0,
     ),
     "lamp": Kind(
-        lamp, (0.34, 0.34, 1.35), (0.5, 0.5, 1.75), ((0.98, 0.88, 0.6), (0.98, 0.78, 0.55)), 3
+        lamp, (0.4, 0.4, 1.3), (0.6, 0.6, 1.75), ((0.98, 0.88, 0.6), (0.98, 0.78, 0.55)), 3
     ),
-    "cabinet": Kind(cabinet, (0.6, 0.35, 0.7), (1.2, 0.5, 2.0), (*WOODS, (0.85, 0.83, 0.78)), 0.3),
+    "cabinet": Kind(cabinet, (0.6, 0.35, 0.7), (1.2, 0.5, 2.0), (*WOODS, (0.85, 0.83, 0.78)), 0.22),
     "screen": Kind(
         screen, (0.6, 0.2, 0.42), (1.1, 0.24, 0.66), ((0.25, 0.45, 0.75), (0.3, 0.6, 0.6)), 2
     ),
