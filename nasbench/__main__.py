@@ -120,7 +120,7 @@ def list_(json: AsJson = False) -> None:
         title = Benchmark(path).header["title"] if path else find("benchmarks", name).title
         benchmarks.append({"name": name, "title": title, "path": path and str(path)})
     kinds: tuple[Kind, ...] = ("spaces", "tasks", "images", "runners")
-    rest = {kind: names(kind) for kind in kinds}
+    rest = {str(kind): names(kind) for kind in kinds}
     if json:
         return print_json({"benchmarks": benchmarks, **rest})
     print_list(benchmarks, rest)

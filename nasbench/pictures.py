@@ -18,6 +18,8 @@ FORMATS = (".png", ".svg")
 INCH = 1.05
 """How wide an image is shown; a PNG has `DPI` pixels an inch."""
 DPI = 100
+EDGE, TITLE = 0.03, 0.16
+"""Inches to the left of all images, and above an image for its classes."""
 MOST = 240
 """More images are too many for one sheet."""
 ACROSS = 12
@@ -39,7 +41,8 @@ def sheet(arrays: Mapping[str, NDArray[Any]], labels: Sequence[Label], path: Pat
     told = [label for label in labels if label.kind == "class"]
     number = len(arrays[labels[0].name])
     cards = max(1, min(number, ACROSS // len(shown)))
-    figure, grid = _grid(path, ceil(number / cards), cards * len(shown), bool(told))
+    rows, columns = ceil(number / cards), cards * len(shown)
+    figure, grid = _grid(path, rows, columns, TITLE * bool(told), shown)
     for axes in grid.flat:
         axes.set_axis_off()
     for i in range(number):
@@ -49,7 +52,6 @@ def sheet(arrays: Mapping[str, NDArray[Any]], labels: Sequence[Label], path: Pat
             _draw(axes, label, arrays[label.name][i])
         words = [_word(label, arrays[label.name][i]) for label in told]
         panels[0].set_title(", ".join(words), fontsize=7, loc="left", pad=2)
-    _legend(figure, shown)
     _write(figure, path)
 
 
@@ -65,25 +67,24 @@ def predictions(
     `rgb` is (N, H, W, 3), or (N, parts, h, w, 3) for images that are seen in parts; `truth` and
     `predicted` are in the form of the label. Raises as `sheet` does.
     """
-    number, words = len(rgb), label.kind == "class"
-    figure, grid = _grid(path, 1 if words else 3, number, words)
-    image = Label("rgb", "picture", 3)
+    number, image = len(rgb), Label("rgb", "picture", 3)
+    classes = label.kind == "class"
+    rows = ("input",) if classes else ("input", "truth", "prediction")
+    figure, grid = _grid(path, len(rows), number, 2 * TITLE if classes else TITLE, [label])
     for axes in grid.flat:
         axes.set_axis_off()
+    for text, axes in zip(rows, grid[:, 0], strict=True):
+        axes.set_title(text, fontsize=7, loc="left", pad=2)
     for i in range(number):
         _draw(grid[0, i], image, rgb[i])
-        if words:
+        if classes:
             true, said = (_word(label, values[i]) for values in (truth, predicted))
-            right = true == said
-            text = f"= {true}" if right else f"{said}\nnot {true}"
-            colour = "tab:green" if right else "tab:red"
-            grid[0, i].set_title(text, fontsize=7, color=colour, y=-0.02, va="top")
+            text = said if said == true else f"not {said}\nbut {true}"
+            colour = "tab:green" if said == true else "tab:red"
+            grid[0, i].set_title(text, fontsize=7, loc="left", pad=2, color=colour)
         else:
             _draw(grid[1, i], label, truth[i])
             _draw(grid[2, i], label, predicted[i])
-    for axes, text in zip(grid[:, 0], ("input", "truth", "prediction"), strict=False):
-        axes.text(-0.08, 0.5, text, rotation=90, transform=axes.transAxes, ha="right", va="center")
-    _legend(figure, [label])
     _write(figure, path)
 
 
@@ -107,7 +108,7 @@ def _draw(axes: Any, label: Label, value: NDArray[Any]) -> None:
     if label.kind == "numbers":
         axes.set_axis_on()
         axes.barh(range(label.n), value, color=["C0", "C1", "C2"] * ceil(label.n / 3))
-        axes.set(xlim=(-3, 3), ylim=(label.n - 0.4, -0.6), xticks=[], yticks=[])
+        axes.set(xlim=(-3, 3), ylim=(label.n - 0.4, -0.6), xticks=[], yticks=[], box_aspect=1)
         axes.axvline(0, color="0.6", linewidth=0.5)
         return
     image = palette(label.n)[value] if label.kind == "mask" else _whole(value)
@@ -134,41 +135,46 @@ def _word(label: Label, value: Any) -> str:
     return label.words[number] if label.words else str(number)
 
 
-def _grid(path: Path, rows: int, columns: int, titles: bool) -> tuple[Any, Any]:
+def _grid(path: Path, rows: int, columns: int, title: float, labels: Sequence[Label]) -> Any:
+    """Make a figure of rows x columns images, `title` inches above each, and the legend below."""
     from matplotlib.figure import Figure
-
-    check(path)
-    high = INCH * (1.16 if titles else 1.03)
-    figure = Figure(figsize=(columns * INCH, rows * high + 0.9), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
-    figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0.0, hspace=0.01)
-    return figure, grid
-
-
-def _legend(figure: Any, labels: Sequence[Label]) -> None:
-    """Name the classes of masks, and the numbers from top to bottom."""
     from matplotlib.patches import Patch
 
-    for label in labels:
-        if label.kind == "mask":
-            colours = palette(label.n) / 255
-            patches = [Patch(color=c, label=w) for w, c in zip(label.words, colours, strict=False)]
-            figure.legend(
-                handles=patches,
-                loc="outside lower left",
-                ncols=9,
-                fontsize=7,
-                frameon=False,
-                handlelength=1,
-                title=label.name,
-                title_fontsize=7,
-                alignment="left",
-            )
-    bars = [
-        f"{label.name}: {', '.join(label.words)}" for label in labels if label.kind == "numbers"
-    ]
-    if bars:
-        figure.supxlabel("\n".join(bars), fontsize=7, x=0.01, ha="left")
+    check(path)
+    masks = [label for label in labels if label.kind == "mask" and label.words]
+    numbers = [label for label in labels if label.kind == "numbers" and label.words]
+    wide, line = columns * INCH + EDGE, 0.17
+    across = max(1, int(wide / 0.95))
+    foot = line * (sum(1 + ceil(len(each.words) / across) for each in masks) + len(numbers) + 0.5)
+    high = rows * (INCH + title) + foot
+    figure = Figure(figsize=(wide, high))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    figure.subplots_adjust(
+        EDGE / wide, foot / high, 1 - EDGE / wide, 1 - title / high, 0.03, title / INCH + 0.03
+    )
+    top = foot / high
+    for label in masks:
+        colours = palette(label.n) / 255
+        figure.legend(
+            [Patch(color=colour) for colour in colours[: label.n]],
+            label.words,
+            title=label.name,
+            loc="upper left",
+            bbox_to_anchor=(0, top),
+            ncols=across,
+            alignment="left",
+            fontsize=7,
+            title_fontsize=7,
+            frameon=False,
+            handlelength=1,
+            borderaxespad=0.2,
+        )
+        top -= line * (1 + ceil(len(label.words) / across)) / high
+    for label in numbers:
+        text = f"{label.name}, from the top: {', '.join(label.words)}"
+        figure.text(0.05 / wide, top - 0.05 / high, text, fontsize=7, va="top")
+        top -= line / high
+    return figure, grid
 
 
 def _write(figure: Any, path: Path) -> None:

@@ -49,6 +49,17 @@ LOOKS = 3
 RAYS = 16384
 """About so many rays are computed at once."""
 OBJECTS = WORDS[len(SURFACES) :]
+LABELS = {
+    label.name: label
+    for label in (
+        Label("rgb", "picture", 3),
+        Label("segmentsemantic", "mask", len(WORDS), WORDS),
+        Label("normal", "picture", 3),
+        Label("room_layout", "numbers", len(MEANINGS), MEANINGS),
+        Label("class_object", "class", len(OBJECTS), OBJECTS),
+        Label("class_scene", "class", len(SCENES), tuple(SCENES)),
+    )
+}
 
 
 class View(NamedTuple):
@@ -63,17 +74,10 @@ class View(NamedTuple):
 class Rooms(Images):
     """Each image has a room of its own, drawn from the seed, its split and its number."""
 
-    name: str = "rooms"
-    labels: Mapping[str, Label] = field(
-        default_factory=lambda: {
-            "rgb": Label("rgb", "picture", 3),
-            "segmentsemantic": Label("segmentsemantic", "mask", len(WORDS), WORDS),
-            "normal": Label("normal", "picture", 3),
-            "room_layout": Label("room_layout", "numbers", len(MEANINGS), MEANINGS),
-            "class_object": Label("class_object", "class", len(OBJECTS), OBJECTS),
-            "class_scene": Label("class_scene", "class", len(SCENES), tuple(SCENES)),
-        }
-    )
+    name = "rooms"
+    labels = LABELS
+    mean = (148.0, 142.0, 131.0)
+    std = (43.0, 46.0, 49.0)
     seed: int = 0
     style: Style = field(default_factory=Style)
 

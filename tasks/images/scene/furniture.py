@@ -130,14 +130,13 @@ def sofa(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) -> 
 
 def lamp(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) -> Parts:
     """A foot, a pole, and a shade that is lit."""
-    shade = 0.28 if h > 1 else 0.45 * h
-    yield tube(0, 0, 0, 0.35 * w, 0.03, wood)
+    shade, radius, lit = 0.36, min(w, d) / 2, main._replace(glow=0.5)
+    yield tube(0, 0, 0, 0.7 * radius, 0.03, wood)
     yield tube(0, 0, 0, 0.022, h - shade / 2, wood)
-    lit = main._replace(glow=0.5)
     if draw() < 0.7:
-        yield tube(0, 0, h - shade, w / 2, shade, lit)
+        yield tube(0, 0, h - shade, radius, shade, lit)
     else:
-        yield ball(0, 0, h - shade / 2, w / 2, lit, flat=shade / w)
+        yield ball(0, 0, h - shade / 2, radius, lit, flat=shade / 2 / radius)
 
 
 def cabinet(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) -> Parts:
@@ -149,7 +148,7 @@ def cabinet(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) 
         boards = 4 if h < 1.7 else 5
         gap = (h - 0.04) / (boards - 1)
         for i in range(boards):
-            yield box(0, 0, i * gap, w, d, 0.04, main)
+            yield box(0, 0.01, i * gap, w - 0.08, d - 0.02, 0.04, main)
             if i < boards - 1:
                 full = (w - 0.1) * (0.5 + 0.5 * draw())
                 tone = (0.25 + 0.5 * draw(), 0.25 + 0.3 * draw(), 0.25 + 0.3 * draw())
@@ -197,7 +196,7 @@ def bathtub(w: float, d: float, h: float, main: Paint, wood: Paint, draw: Draw) 
     rim = 0.09
     for side in (-1, 1):
         yield box(0, side * (d - rim) / 2, 0, w, rim, h, main)
-        yield box(side * (w - rim) / 2, 0, 0, rim, d, h, main)
+        yield box(side * (w - rim) / 2, 0, 0, rim, d - 2 * rim, h, main)
     yield box(0, 0, 0, w - rim, d - rim, h * (0.5 + 0.35 * draw()), WATER)
     end = w / 2 - 0.05 if draw() < 0.5 else 0.05 - w / 2
     yield tube(end, 0, h, 0.025, 0.16, STEEL)
@@ -324,9 +323,9 @@ KINDS = {
         1.0,
     ),
     "lamp": Kind(
-        lamp, (0.34, 0.34, 1.35), (0.5, 0.5, 1.75), ((0.98, 0.88, 0.6), (0.98, 0.78, 0.55)), 3
+        lamp, (0.4, 0.4, 1.3), (0.6, 0.6, 1.75), ((0.98, 0.88, 0.6), (0.98, 0.78, 0.55)), 3
     ),
-    "cabinet": Kind(cabinet, (0.6, 0.35, 0.7), (1.2, 0.5, 2.0), (*WOODS, (0.85, 0.83, 0.78)), 0.3),
+    "cabinet": Kind(cabinet, (0.6, 0.35, 0.7), (1.2, 0.5, 2.0), (*WOODS, (0.85, 0.83, 0.78)), 0.22),
     "screen": Kind(
         screen, (0.6, 0.2, 0.42), (1.1, 0.24, 0.66), ((0.25, 0.45, 0.75), (0.3, 0.6, 0.6)), 2
     ),

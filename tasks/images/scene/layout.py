@@ -17,8 +17,8 @@ MEANINGS = (
     "turn about back",
 )
 """Metres, and sines; each less its `MEAN`, and divided by its `STD`."""
-MEAN = (0.0, 0.0, -1.0, 3.6, 2.6, 3.6, 0.0, 0.0, 0.0)
-STD = (1.0, 0.5, 1.0, 0.8, 0.15, 0.8, 0.2, 0.4, 0.1)
+MEAN = (0.0, 0.2, -0.4, 3.7, 2.6, 3.8, 0.22, 0.0, 0.0)
+STD = (0.95, 0.28, 0.7, 0.8, 0.145, 0.8, 0.19, 0.44, 0.075)
 
 
 def layout(room: Room, camera: Camera) -> tuple[float, ...]:

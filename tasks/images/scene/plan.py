@@ -101,14 +101,16 @@ class Room:
 
 def furnish(scene: int, style: Style, draw: Draw) -> Room:
     """Make a room of a type, a place in `SCENES`; its first object is always there."""
-    told = list(SCENES.values())[scene]
+    scenes = list(SCENES.values())
+    told = scenes[scene]
+    walls, floors = (told if draw() < style.own else _one(scenes, draw) for _ in range(2))
     size = (between(told.wide, draw), between(told.deep, draw), 2.35 + 0.5 * draw())
-    wall = Paint(_leaning(_one(told.walls, draw), style, draw))
+    wall = Paint(_leaning(_one(walls.walls, draw), style, draw))
     if draw() < told.papered:
         pattern = TILES if told.tiled else _one((STRIPES, STRIPES, CHECKS), draw)
         strength = style.pattern * (0.3 + 0.7 * draw())
         wall = wall._replace(pattern=pattern, scale=0.2 + 0.25 * draw(), strength=strength)
-    floor = _one(told.floors, draw)
+    floor = _one(floors.floors, draw)
     floor = floor._replace(colour=_leaning(floor.colour, style, draw))
     room = Room(scene, size, (wall, wall, wall, wall, floor, WHITE))
     _fit(room, style, draw)

@@ -112,11 +112,11 @@ class Hits(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A room as rows of numbers: those of `Solids` from `shape` on, the pattern moved back."""
+    """A room as rows of 18 numbers: those of `Solids` from `shape` on, the pattern moved back."""
 
-    walls: list[Row]
-    parts: list[Row]
-    boxes: list[Row]
+    walls: Floats
+    parts: Floats
+    boxes: Floats
     size: Vector
     lights: tuple[tuple[Vector, Vector], ...]
 
@@ -137,7 +137,10 @@ def lay(room: Room) -> Rows:
             around = Part(BOX, (0.0, 0.0, h / 2), (w / 2, d / 2, h / 2), WHITE)
             boxes.append(_row(word, thing, around, each.foot, each.turn))
         parts += [_row(word, thing, part, each.foot, each.turn) for part in each.parts]
-    return Rows(walls, parts, boxes, room.size, (*room.lights, UNLIT)[:2])
+    table = np.array([*walls, *parts, *boxes])
+    inner, outer = len(walls), len(walls) + len(parts)
+    lights = (*room.lights, UNLIT)[:2]
+    return Rows(table[:inner], table[inner:outer], table[outer:], room.size, lights)
 
 
 def _row(
@@ -169,9 +172,9 @@ def pack(rooms: Sequence[Rows], cameras: Sequence[Camera]) -> Batch:
     return Batch(solids, parts, around, size, eye, right, up, forward, lit)
 
 
-def _solids(rows: Sequence[list[Row]], things: Ints) -> Solids:
+def _solids(rows: Sequence[Floats], things: Ints) -> Solids:
     """Make solids of the rows of several rooms; the things of a room are numbered from `things`."""
-    table = np.array([row for some in rows for row in some], np.float64).reshape(-1, 18).T
+    table = np.concatenate(rows).T.copy()
     room = np.repeat(np.arange(len(rows)), [len(some) for some in rows])
     shape, word, thing, pattern = table[[0, 1, 2, 14]].astype(np.int64)
     thing = np.where(thing == NOTHING, NOTHING, thing + things[room])
@@ -209,7 +212,7 @@ def trace(batch: Batch, slopes: Floats) -> Hits:
         near, which, seen = near[hit], which[hit], seen[hit]
         np.minimum.at(depth, seen, near)
         first = near == depth[seen]
-        solid[seen[first]] = which[first] + WALLS * rooms
+        np.maximum.at(solid, seen[first], which[first] + WALLS * rooms)
     place = eye + depth * ray
     return Hits(solid, room, place, depth, *_surface(batch, solid, place))
 

@@ -14,6 +14,8 @@ class Style:
 
     lean: float = 0.75
     """How far colours lean to those of their kind of object and room; the rest is by chance."""
+    own: float = 0.5
+    """The chance that walls, or a floor, are in colours of the type of room; else of any type."""
     jitter: float = 0.16
     """How far a colour may be from that, in each channel."""
     pattern: float = 0.13
