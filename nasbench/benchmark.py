@@ -132,7 +132,7 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
         raise BadValue(f"{address!r}: a schedule picks what is looked up, and nothing is here")
     space, task = key
     where = f"{declared.name}/{space}/{task}"
-    return Trainable(where, find("spaces", live.spaces[space]), live.recipes[task], images), rest
+    return Trainable(where, live.spaces[space], live.recipes[task], images), rest
 
 
 def open_table(address: str) -> Table:

@@ -30,8 +30,6 @@ from nasbench.space import Architecture
 
 AT_ONCE = 512
 """Images measured together."""
-CROP = 4
-"""Pixels by which an image is moved at most where a recipe says "flip_crop"."""
 
 
 @dataclass(frozen=True)
@@ -183,6 +181,8 @@ def train(
 
     Raises `BadFile` for missing images, `NoMemory`, `OutsideSpace`, `NotApplicable`.
     """
+    if not 0 <= seed < 2**63:
+        raise BadValue(f"a seed of {seed}: it must be at least 0, and less than 2**63")
     arch, full = where.space.check(arch), where.recipe.epochs
     epochs = full if epochs is None else epochs
     notes = [] if where.space.has_path(arch) else ["no path from the input to the output"]
@@ -224,9 +224,9 @@ def _optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
 
 
 def _augmented(rgb: Tensor, how: str, rng: Generator) -> Tensor:
-    """Mirror half of the images and, where told to, move each by up to `CROP` pixels over black."""
+    """Mirror half of the images and, if told to, move each by up to an eighth of it over black."""
     n, size = rgb.shape[:2]
-    margin = CROP if how == "flip_crop" else 0
+    margin = size // 8 if how == "flip_crop" else 0
     top, left = torch.randint(2 * margin + 1, (2, n, 1), generator=rng) + torch.arange(size)
     left = torch.where(torch.rand(n, 1, generator=rng) < 0.5, left.flip(1), left)
     padded = functional.pad(rgb, (0, 0, margin, margin, margin, margin))

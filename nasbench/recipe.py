@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from hashlib import sha256
 from math import cos, pi
@@ -83,11 +83,20 @@ class Trainable:
     """
 
     address: str
-    space: Space
+    space_name: str
     recipe: Recipe
     path: Path | None = None
     schedule: str = "live"
     answers: str = "final"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Send names to other processes, not what was found by them: it may be from a file."""
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
+
+    @cached_property
+    def space(self) -> Space:
+        """The space."""
+        return find("spaces", self.space_name)
 
     @cached_property
     def task(self) -> Task:

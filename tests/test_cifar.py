@@ -340,6 +340,6 @@ def test_a_training_on_published_files(tmp_path: Path, monkeypatch: pytest.Monke
     path = written(images, tmp_path / "x")
     monkeypatch.setattr("nasbench.tasks.images.cifar10.IMAGES", images)
     recipe = Recipe("cifar10", 16, 1, 8, 0.1, scale=Scale(8, 1), augment="flip_crop")
-    where = Trainable("x/cell/cifar10_valid", find("spaces", "nasbench201"), recipe, path)
+    where = Trainable("x/cell/cifar10_valid", "nasbench201", recipe, path)
     trained, _ = train(where, (1, 1, 1, 1, 1, 1), 1)
     assert set(trained.test) == {"top1", "top5", "loss"}

