@@ -27,7 +27,7 @@ from nasbench.tasks.images.scene.scenes import SCENES, Style
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 ROOT = Path(__file__).parents[1]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
-PINNED = {16: "9ff9a3ce7728be76", 32: "1b09355f771cc5ef", 48: "de77bff2d0938b90"}
+PINNED = {16: "f84413983fbd50d6", 32: "4cb9e1d8a7f7d7ef", 48: "167339ca7b791ebb"}
 N, SIZE = 48, 40
 
 
@@ -307,8 +307,8 @@ def test_the_picture_of_normals_is_as_the_camera_sees_them(views: list[View]) ->
         for word, up in (("floor", 1.0), ("ceiling", -1.0)):
             pixels = seen[i][told["segmentsemantic"][i] == WORDS.index(word)]
             expected = up * axes[:, 2]
-            near = np.abs(pixels - expected).max(1) < 0.01
-            assert near.mean() > 0.9 or len(pixels) < 50  # all but the sides of rugs
+            other = (np.abs(pixels - expected).max(axis=1) > 0.01).sum()
+            assert other <= 0.1 * len(pixels) + 5  # the sides of rugs
 
 
 def test_layouts_say_where_walls_are(hits: Hits) -> None:
@@ -319,8 +319,8 @@ def test_layouts_say_where_walls_are(hits: Hits) -> None:
     for i in range(N):
         numbers = told["room_layout"][i].astype(float) * STD + MEAN
         middle, (w, h, d), turn = numbers[:3], numbers[3:6], numbers[6:]
-        box = rotation(turn)
-        place = np.tensordot(box.T, rays * depth[i] - middle[:, None, None], 1)
+        camera = axes_of(turn)
+        place = np.tensordot(camera.T, rays * depth[i] - middle[:, None, None], 1)
         gap = np.abs(np.abs(place) - np.array([w, h, d])[:, None, None] / 2)
         mask = told["segmentsemantic"][i]
         for word, axes in (("floor", [1]), ("ceiling", [1]), ("wall", [0, 2])):
@@ -328,9 +328,11 @@ def test_layouts_say_where_walls_are(hits: Hits) -> None:
             assert gap[axes].min(0)[surface].max(initial=0) < 0.03
 
 
-def rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rodrigues' formula, for an axis times the sine of an angle below 90 degrees."""
-    x, y, z = turn
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    box: NDArray[np.float64] = np.eye(3) + cross + cross @ cross / (1 + np.sqrt(1 - turn @ turn))
-    return box
+def axes_of(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The camera's right, up and back, in the axes of the room's box."""
+    slope, cosine, sine = turn
+    angle = np.arctan2(sine, cosine) / 4
+    level = np.sqrt(1 - slope**2)
+    right = np.array([np.cos(angle), 0, np.sin(angle)])
+    forward = np.array([np.sin(angle) * level, slope, -np.cos(angle) * level])
+    return np.stack([right, np.cross(right, forward), -forward])

@@ -44,6 +44,8 @@ CORNER, CONTACT = (0.45, 0.3), (0.35, 0.55)
 """How far from corners of the room, and from objects, it gets darker (metres), and how much."""
 FLAT = 0.1
 """What is less wide, deep or high darkens nothing around it."""
+LOOSE = ("toy",)
+"""Kinds whose parts are things of their own."""
 NOTHING = -1
 WALLS = 6
 UNLIT: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
@@ -131,12 +133,17 @@ def lay(room: Room) -> Rows:
     parts: list[Row] = []
     boxes: list[Row] = []
     for each in (*room.fittings, *room.objects):
-        word, thing, (w, d, h) = WORDS.index(each.word), NOTHING, each.size
-        if min(w, d, h) > FLAT:
+        word, (w, d, h) = WORDS.index(each.word), each.size
+        thing = NOTHING
+        if each.word not in LOOSE and min(w, d, h) > FLAT:
             thing = len(boxes)
             around = Part(BOX, (0.0, 0.0, h / 2), (w / 2, d / 2, h / 2), WHITE)
             boxes.append(_row(word, thing, around, each.foot, each.turn))
-        parts += [_row(word, thing, part, each.foot, each.turn) for part in each.parts]
+        for part in each.parts:
+            if each.word in LOOSE:
+                thing = len(boxes)
+                boxes.append(_row(word, thing, part, each.foot, each.turn))
+            parts.append(_row(word, thing, part, each.foot, each.turn))
     table = np.array([*walls, *parts, *boxes])
     inner, outer = len(walls), len(walls) + len(parts)
     lights = (*room.lights, UNLIT)[:2]
