@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -207,6 +208,16 @@ def test_loaded_is_what_was_rendered(
             assert np.array_equal(array, many[name][:40])
     assert told[-1] == (40, 40)
     assert len(set(told)) == len(told)  # the second time nothing is rendered
+
+
+def test_the_example_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path))
+    text = (ROOT / "docs" / "rooms.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["arrays"]["rgb"].shape == (64, 32, 32, 3)
+    assert all(f"`{name}`" in text for name in IMAGES.labels)
 
 
 def test_furniture_stands_in_the_room_and_apart(views: list[View]) -> None:
