@@ -118,6 +118,7 @@ class Rooms(Images):
         draws = [Generator(PCG64(seed)).random for seed in seeds]
         scenes = [int(len(SCENES) * draw()) for draw in draws]
         views: dict[int, View] = {}
+        low, high = SHOWN
         slopes = VIEW * ((2 * np.arange(GLANCE) + 1) / GLANCE - 1)
         left, again = list(range(len(numbers))), 0
         while left:
@@ -126,7 +127,7 @@ class Rooms(Images):
             batch = _pack([views[i] for i in left])
             words = _words(batch, trace(batch, slopes), GLANCE)
             shown = np.max(_pixels(words), axis=1) / GLANCE**2
-            left = [i for i, part in zip(left, shown, strict=True) if not _between(part)]
+            left = [i for i, part in zip(left, shown, strict=True) if not low <= part <= high]
             again += 1
         return [views[i] for i in range(len(numbers))]
 
@@ -178,10 +179,6 @@ def _pixels(words: NDArray[np.uint8]) -> NDArray[np.int64]:
     image = np.arange(len(words))[:, None, None] * len(WORDS)
     counts = np.bincount((image + words).ravel(), minlength=len(words) * len(WORDS))
     return counts.reshape(-1, len(WORDS))[:, len(SURFACES) :]
-
-
-def _between(part: float) -> bool:
-    return SHOWN[0] <= part <= SHOWN[1]
 
 
 IMAGES = Rooms()
