@@ -79,7 +79,8 @@ def test_the_bytes_are_the_same_everywhere(size: int) -> None:
 def test_an_image_depends_on_its_number_alone(
     many: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for rays in (1, 5000, 10**6):
+    for at_once, rays in ((7, 1), (256, 5000), (1, 10**6)):
+        monkeypatch.setattr(rooms, "ROOMS", at_once)
         monkeypatch.setattr(rooms, "RAYS", rays)
         for name, array in IMAGES.render(Wanted("train", 32, 40)).items():
             assert np.array_equal(array, many[name][:40]), (name, rays)
