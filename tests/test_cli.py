@@ -54,6 +54,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(there.values()) == 1
     assert "transnas_macro" in listed["spaces"]
     assert "local_search" in listed["runners"]
+    assert "rooms" in listed["images"]
     assert "made_up" in said(capsys, "list")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -27,7 +28,7 @@ from nasbench.tasks.images.scene.scenes import SCENES, Style
 Arrays: TypeAlias = dict[str, NDArray[Any]]
 ROOT = Path(__file__).parents[1]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
-PINNED = {16: "9ff9a3ce7728be76", 32: "1b09355f771cc5ef", 48: "de77bff2d0938b90"}
+PINNED = {16: "f84413983fbd50d6", 32: "4cb9e1d8a7f7d7ef", 48: "167339ca7b791ebb"}
 N, SIZE = 48, 40
 
 
@@ -78,7 +79,8 @@ def test_the_bytes_are_the_same_everywhere(size: int) -> None:
 def test_an_image_depends_on_its_number_alone(
     many: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for rays in (1, 5000, 10**6):
+    for at_once, rays in ((7, 1), (256, 5000), (1, 10**6)):
+        monkeypatch.setattr(rooms, "ROOMS", at_once)
         monkeypatch.setattr(rooms, "RAYS", rays)
         for name, array in IMAGES.render(Wanted("train", 32, 40)).items():
             assert np.array_equal(array, many[name][:40]), (name, rays)
@@ -209,6 +211,16 @@ def test_loaded_is_what_was_rendered(
     assert len(set(told)) == len(told)  # the second time nothing is rendered
 
 
+def test_the_example_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path))
+    text = (ROOT / "docs" / "rooms.md").read_text(encoding="utf-8")
+    [code] = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert names["arrays"]["rgb"].shape == (64, 32, 32, 3)
+    assert all(f"`{name}`" in text for name in IMAGES.labels)
+
+
 def test_furniture_stands_in_the_room_and_apart(views: list[View]) -> None:
     for room in (view.room for view in views):
         for i, each in enumerate(room.objects):
@@ -307,8 +319,8 @@ def test_the_picture_of_normals_is_as_the_camera_sees_them(views: list[View]) ->
         for word, up in (("floor", 1.0), ("ceiling", -1.0)):
             pixels = seen[i][told["segmentsemantic"][i] == WORDS.index(word)]
             expected = up * axes[:, 2]
-            near = np.abs(pixels - expected).max(1) < 0.01
-            assert near.mean() > 0.9 or len(pixels) < 50  # all but the sides of rugs
+            other = (np.abs(pixels - expected).max(axis=1) > 0.01).sum()
+            assert other <= 0.1 * len(pixels) + 5  # the sides of rugs
 
 
 def test_layouts_say_where_walls_are(hits: Hits) -> None:
@@ -319,8 +331,8 @@ def test_layouts_say_where_walls_are(hits: Hits) -> None:
     for i in range(N):
         numbers = told["room_layout"][i].astype(float) * STD + MEAN
         middle, (w, h, d), turn = numbers[:3], numbers[3:6], numbers[6:]
-        box = rotation(turn)
-        place = np.tensordot(box.T, rays * depth[i] - middle[:, None, None], 1)
+        camera = axes_of(turn)
+        place = np.tensordot(camera.T, rays * depth[i] - middle[:, None, None], 1)
         gap = np.abs(np.abs(place) - np.array([w, h, d])[:, None, None] / 2)
         mask = told["segmentsemantic"][i]
         for word, axes in (("floor", [1]), ("ceiling", [1]), ("wall", [0, 2])):
@@ -328,9 +340,11 @@ def test_layouts_say_where_walls_are(hits: Hits) -> None:
             assert gap[axes].min(0)[surface].max(initial=0) < 0.03
 
 
-def rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rodrigues' formula, for an axis times the sine of an angle below 90 degrees."""
-    x, y, z = turn
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    box: NDArray[np.float64] = np.eye(3) + cross + cross @ cross / (1 + np.sqrt(1 - turn @ turn))
-    return box
+def axes_of(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The camera's right, up and back, in the axes of the room's box."""
+    slope, cosine, sine = turn
+    angle = np.arctan2(sine, cosine) / 4
+    level = np.sqrt(1 - slope**2)
+    right = np.array([np.cos(angle), 0, np.sin(angle)])
+    forward = np.array([np.sin(angle) * level, slope, -np.cos(angle) * level])
+    return np.stack([right, np.cross(right, forward), -forward])

@@ -46,8 +46,8 @@ GLANCE = 12
 """Whether it does is found out with so many rays across, whatever the image's size."""
 LOOKS = 3
 """After so many looks that show too little or too much there's another room."""
-RAYS = 16384
-"""About so many rays are computed at once."""
+ROOMS, RAYS = 256, 16384
+"""So many rooms are drawn at once, and about so many rays of them."""
 OBJECTS = WORDS[len(SURFACES) :]
 LABELS = {
     label.name: label
@@ -104,11 +104,14 @@ class Rooms(Images):
             "class_scene": np.empty(count, np.int64),
         }
         step = max(1, RAYS // size**2)
-        for start in range(0, count, step):
-            numbers = range(start, min(count, start + step))
-            for name, part in self._some(wanted, numbers).items():
-                arrays[name][numbers.start : numbers.stop] = part
-            wanted.tick(numbers.stop, count)
+        for first in range(0, count, ROOMS):
+            views = self.views(wanted.split, range(first, min(count, first + ROOMS)))
+            for start in range(0, len(views), step):
+                some = views[start : start + step]
+                done = first + start + len(some)
+                for name, part in _told(some, size).items():
+                    arrays[name][first + start : done] = part
+                wanted.tick(done, count)
         return arrays
 
     def views(self, split: Split, numbers: Sequence[int]) -> list[View]:
@@ -118,6 +121,7 @@ class Rooms(Images):
         draws = [Generator(PCG64(seed)).random for seed in seeds]
         scenes = [int(len(SCENES) * draw()) for draw in draws]
         views: dict[int, View] = {}
+        low, high = SHOWN
         slopes = VIEW * ((2 * np.arange(GLANCE) + 1) / GLANCE - 1)
         left, again = list(range(len(numbers))), 0
         while left:
@@ -126,7 +130,7 @@ class Rooms(Images):
             batch = _pack([views[i] for i in left])
             words = _words(batch, trace(batch, slopes), GLANCE)
             shown = np.max(_pixels(words), axis=1) / GLANCE**2
-            left = [i for i, part in zip(left, shown, strict=True) if not _between(part)]
+            left = [i for i, part in zip(left, shown, strict=True) if not low <= part <= high]
             again += 1
         return [views[i] for i in range(len(numbers))]
 
@@ -139,20 +143,6 @@ class Rooms(Images):
             if camera := look(room, self.style, draw):
                 return View(room, camera, lay(room))
 
-    def _some(self, wanted: Wanted, numbers: Sequence[int]) -> Arrays:
-        views = self.views(wanted.split, numbers)
-        batch = _pack(views)
-        hits, rgb = picture(batch, wanted.size)
-        words = _words(batch, hits, wanted.size)
-        return {
-            "rgb": rgb,
-            "segmentsemantic": words,
-            "normal": normals(batch, hits, wanted.size),
-            "room_layout": np.array([layout(view.room, view.camera) for view in views], np.float32),
-            "class_object": np.argmax(_pixels(words), axis=1),
-            "class_scene": np.array([view.room.scene for view in views]),
-        }
-
     def _count(self, wanted: Wanted) -> int:
         low, high = SIZES
         if not low <= wanted.size <= high:
@@ -163,6 +153,21 @@ class Rooms(Images):
         if count < 1:
             raise BadValue(f"{count} images: expected at least 1")
         return count
+
+
+def _told(views: Sequence[View], size: int) -> Arrays:
+    """Render rooms that go together, and all their labels."""
+    batch = _pack(views)
+    hits, rgb = picture(batch, size)
+    words = _words(batch, hits, size)
+    return {
+        "rgb": rgb,
+        "segmentsemantic": words,
+        "normal": normals(batch, hits, size),
+        "room_layout": np.array([layout(view.room, view.camera) for view in views], np.float32),
+        "class_object": np.argmax(_pixels(words), axis=1),
+        "class_scene": np.array([view.room.scene for view in views]),
+    }
 
 
 def _pack(views: Sequence[View]) -> Batch:
@@ -178,10 +183,6 @@ def _pixels(words: NDArray[np.uint8]) -> NDArray[np.int64]:
     image = np.arange(len(words))[:, None, None] * len(WORDS)
     counts = np.bincount((image + words).ravel(), minlength=len(words) * len(WORDS))
     return counts.reshape(-1, len(WORDS))[:, len(SURFACES) :]
-
-
-def _between(part: float) -> bool:
-    return SHOWN[0] <= part <= SHOWN[1]
 
 
 IMAGES = Rooms()

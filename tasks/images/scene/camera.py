@@ -38,7 +38,7 @@ def look(room: Room, style: Style, draw: Draw) -> Camera | None:
         eye = (x + a * far, y + b * far, between(style.eye, draw))
         inside = all(0.15 < at < long - 0.15 for at, long in zip(eye, room.size, strict=True))
         if inside and not any(a < eye[0] < c and b < eye[1] < d for a, b, c, d in taken):
-            return _turned(eye, target, style.tilt * (2 * draw() - 1))
+            return _turned(eye, target)
     return None
 
 
@@ -55,12 +55,10 @@ def _choose(objects: list[Stands], draw: Draw) -> Stands:
     return objects[-1]
 
 
-def _turned(eye: Vector, target: Vector, tilt: float) -> Camera:
-    """Turn to a target, rolled by a slope."""
+def _turned(eye: Vector, target: Vector) -> Camera:
+    """Turn to a target, level to the right."""
     forward = _unit((target[0] - eye[0], target[1] - eye[1], target[2] - eye[2]))
-    level = _unit((forward[1], -forward[0], 0.0))
-    x, y, z = _cross(level, forward)
-    right = _unit((level[0] + tilt * x, level[1] + tilt * y, level[2] + tilt * z))
+    right = _unit((forward[1], -forward[0], 0.0))
     return Camera(eye, right, _cross(right, forward), forward)
 
 

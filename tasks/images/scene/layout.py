@@ -12,41 +12,34 @@ MEANINGS = (
     "width",
     "height",
     "depth",
-    "turn about right",
-    "turn about up",
-    "turn about back",
+    "slope",
+    "turn cosine",
+    "turn sine",
 )
-"""Metres, and sines; each less its `MEAN`, and divided by its `STD`."""
-MEAN = (0.0, 0.2, -0.4, 3.7, 2.6, 3.8, 0.22, 0.0, 0.0)
-STD = (0.95, 0.28, 0.7, 0.8, 0.145, 0.8, 0.19, 0.44, 0.075)
+"""Metres, and numbers from -1 to 1; each less its `MEAN`, and divided by its `STD`."""
+MEAN = (0.0, 0.2, -0.4, 3.7, 2.6, 3.8, -0.24, 0.0, 0.0)
+STD = (0.95, 0.28, 0.7, 0.8, 0.145, 0.8, 0.2, 0.7, 0.7)
 
 
 def layout(room: Room, camera: Camera) -> tuple[float, ...]:
     """Return the nine numbers of a room as its camera sees it.
 
-    The camera's axes are right, up and back. The box's own are those that are nearest to them: its
-    depth is along the wall that the camera looks along most. The turn from the camera's axes to the
-    box's is an axis times the sine of its angle, which is less than 90 degrees.
+    The box's depth is along the walls that the camera looks along most. `slope` is the sine of the
+    angle at which it looks up. It's turned to the right of the depth by an angle of at most 45
+    degrees, and four times this angle has the cosine and sine that are told: so they don't jump
+    where width and depth change their names.
     """
     x, y, z = camera.forward
-    axes = (camera.right, camera.up, (-x, -y, -z))
-    if abs(x) > abs(y):
-        back = (-1.0 if x > 0 else 1.0, 0.0, 0.0)
-        width, depth = room.size[1], room.size[0]
-    else:
-        back = (0.0, -1.0 if y > 0 else 1.0, 0.0)
-        width, depth = room.size[0], room.size[1]
-    box = ((-back[1], back[0], 0.0), (0.0, 0.0, 1.0), back)
-    (_, ab, ac), (ba, _, bc), (ca, cb, _) = (
-        tuple(_dot(of_camera, of_box) for of_box in box) for of_camera in axes
-    )
+    away = tuple(long / 2 - at for long, at in zip(room.size, camera.eye, strict=True))
+    middle = [_dot(away, axis) for axis in (camera.right, camera.up, camera.forward)]
     w, d, h = room.size
-    away = (w / 2 - camera.eye[0], d / 2 - camera.eye[1], h / 2 - camera.eye[2])
-    middle = (_dot(away, along) for along in axes)
-    turn = ((cb - bc) / 2, (ac - ca) / 2, (ba - ab) / 2)
-    numbers = (*middle, width, h, depth, *turn)
+    width, depth = (d, w) if abs(x) > abs(y) else (w, d)
+    flat = x * x + y * y
+    cosine = 1 - 8 * (x * x) * (y * y) / (flat * flat)
+    sine = 4 * x * y * (y * y - x * x) / (flat * flat)
+    numbers = (middle[0], middle[1], -middle[2], width, h, depth, z, cosine, sine)
     return tuple((n - m) / s for n, m, s in zip(numbers, MEAN, STD, strict=True))
 
 
-def _dot(a: Vector, b: Vector) -> float:
+def _dot(a: tuple[float, ...], b: Vector) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]

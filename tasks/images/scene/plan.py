@@ -40,7 +40,7 @@ PART_OF = {"picture": "wall", "rug": "floor", "ceiling lamp": "lamp"}
 TURNS: tuple[Turn, ...] = ((1.0, 0.0), (0.0, -1.0), (-1.0, 0.0), (0.0, 1.0))
 """With the back to the far wall (y = depth), the right one, the near one, the left one."""
 TRIES = 12
-"""How often a place is looked for before an object is left out, or a room given up."""
+"""How often a place is looked for before an object is left out."""
 
 
 class Stands(NamedTuple):
@@ -100,7 +100,7 @@ class Room:
 
 
 def furnish(scene: int, style: Style, draw: Draw) -> Room:
-    """Make a room of a type, a place in `SCENES`; its first object is always there."""
+    """Make a room of a type, a place in `SCENES`."""
     scenes = list(SCENES.values())
     told = scenes[scene]
     walls, floors = (told if draw() < style.own else _one(scenes, draw) for _ in range(2))
@@ -130,9 +130,9 @@ def _fit(room: Room, style: Style, draw: Draw) -> None:
     room.lights.append(((*middle, h - 0.35), (power, power * warm, power * warm * warm)))
     first = int(4 * draw())
     if draw() < 0.75 * extras:
-        x, y, z, turn = _hang(room, "window", first, 0.95, style, draw)
+        (x, y, z), (c, s) = _hang(room, "window", first, 0.95, style, draw)
         shine = style.light * (0.3 + 0.5 * draw())
-        place = (x + 0.5 * turn[1], y - 0.5 * turn[0], z + 0.6)
+        place = (x + 0.5 * s, y - 0.5 * c, z + 0.6)
         room.lights.append((place, (0.9 * shine, shine, 1.1 * shine)))
     if draw() < 0.6 * extras:
         _hang(room, "door", (first + 1) % 4, 0.0, style, draw)
@@ -146,12 +146,12 @@ def _fit(room: Room, style: Style, draw: Draw) -> None:
 
 def _hang(
     room: Room, what: str, wall: int, low: float, style: Style, draw: Draw
-) -> tuple[float, float, float, Turn]:
-    """Hang a fitting on a wall, `low` metres above the floor; returns where."""
+) -> tuple[Vector, Turn]:
+    """Hang a fitting on a wall, `low` metres above the floor; returns where, and its turn."""
     size, parts = _make(FITTINGS[what], style, draw)
     hung = _against(room, wall, PART_OF.get(what, what), size, parts, draw, low)
     room.hang(hung)
-    return *hung.foot, hung.turn
+    return hung.foot, hung.turn
 
 
 def _against(

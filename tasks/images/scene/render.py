@@ -43,7 +43,9 @@ REACH = 2.5
 CORNER, CONTACT = (0.45, 0.3), (0.35, 0.55)
 """How far from corners of the room, and from objects, it gets darker (metres), and how much."""
 FLAT = 0.1
-"""What is less wide, deep or high darkens nothing around it."""
+"""An object that is less wide, deep or high is no thing, and darkens nothing around it."""
+LOOSE = ("toy",)
+"""Kinds whose parts are things of their own."""
 NOTHING = -1
 WALLS = 6
 UNLIT: tuple[Vector, Vector] = ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
@@ -52,11 +54,11 @@ _ENDS = np.array([(a, a ^ bit) for a in range(8) for bit in (1, 2, 4)]).T
 
 
 class Solids(NamedTuple):
-    """Boxes, tubes and balls, P of them; a room's own walls, floor and ceiling come first.
+    """Boxes, tubes and balls, P of them.
 
     A place p is `frame` x (p - middle) in a solid's own frame, where it reaches from -1 to 1.
     `frame` (5, P) is what differs from 0 there: xx, xy, yx, yy and zz. `thing` says which of all
-    objects it's part of; it's `NOTHING` for the room and what is flat on it.
+    things it's part of: it doesn't darken itself. It's `NOTHING` for the room and what is flat.
     """
 
     room: Ints
@@ -81,7 +83,7 @@ class Solids(NamedTuple):
 class Batch(NamedTuple):
     """B rooms. Solid 6 r + w is wall w of room r; after these come the `parts` of all objects.
 
-    `boxes` are around objects, one each. Vectors are (3, B); `lights` are (place, colour) pairs.
+    `boxes` are around things, one each. Vectors are (3, B); `lights` are (place, colour) pairs.
     """
 
     solids: Solids
@@ -122,7 +124,7 @@ class Rows(NamedTuple):
 
 
 def lay(room: Room) -> Rows:
-    """Lay a room out; its objects are numbered from 0."""
+    """Lay a room out; its things are numbered from 0."""
     half = (room.size[0] / 2, room.size[1] / 2, room.size[2] / 2)
     walls = [
         _row(max(0, wall - 3), NOTHING, Part(BOX, half, half, paint))
@@ -131,12 +133,17 @@ def lay(room: Room) -> Rows:
     parts: list[Row] = []
     boxes: list[Row] = []
     for each in (*room.fittings, *room.objects):
-        word, thing, (w, d, h) = WORDS.index(each.word), NOTHING, each.size
-        if min(w, d, h) > FLAT:
+        word, (w, d, h) = WORDS.index(each.word), each.size
+        thing = NOTHING
+        if each.word not in LOOSE and min(w, d, h) > FLAT:
             thing = len(boxes)
             around = Part(BOX, (0.0, 0.0, h / 2), (w / 2, d / 2, h / 2), WHITE)
             boxes.append(_row(word, thing, around, each.foot, each.turn))
-        parts += [_row(word, thing, part, each.foot, each.turn) for part in each.parts]
+        for part in each.parts:
+            if each.word in LOOSE:
+                thing = len(boxes)
+                boxes.append(_row(word, thing, part, each.foot, each.turn))
+            parts.append(_row(word, thing, part, each.foot, each.turn))
     table = np.array([*walls, *parts, *boxes])
     inner, outer = len(walls), len(walls) + len(parts)
     lights = (*room.lights, UNLIT)[:2]
@@ -327,7 +334,7 @@ def shade(batch: Batch, hits: Hits, slopes: Floats) -> Floats:
         to = np.take(source, room, 1) - hits.place
         square = _dot(to, to)
         facing = np.maximum(0.0, _dot(to, hits.normal)) / np.sqrt(square)
-        light += np.take(colour, room, 1) * (facing / (1.0 + square * (1.0 / REACH**2)))
+        light += np.take(colour, room, 1) * (facing / (1.0 + square * (1.0 / (REACH * REACH))))
     light *= _contact(batch, hits, slopes)
     glow = solids.glow[solid]
     colour = np.take(solids.colour, solid, 1) * _pattern(solids, hits)

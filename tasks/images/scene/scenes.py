@@ -26,8 +26,6 @@ class Style:
     """Scales the chance of everything that a room may have and need not."""
     turned: float = 0.12
     """Tangent of half the most that chairs and toys are turned."""
-    tilt: float = 0.05
-    """The most that the camera is rolled, as a slope."""
     eye: tuple[float, float] = (0.9, 1.5)
     """How high the camera is held."""
     near: tuple[float, float] = (0.8, 1.5)
