@@ -20,23 +20,25 @@ ARCHS: dict[str, Architecture] = {"light": (1, 0, 2, 0, 1, 3), "all 3x3": (3, 3,
 
 
 class Plain(Dataset[Any]):
-    """One image at a time, as most code has it: turned, scaled, and given with its target."""
+    """One image at a time, as most code has it: turned, scaled, normalized, with its target."""
 
     def __init__(self, rgb: Any, told: Any) -> None:
-        self.rgb, self.told = rgb, told
+        self.rgb, self.told = rgb.numpy(), told.numpy()
 
     def __len__(self) -> int:
         return len(self.rgb)
 
     def __getitem__(self, index: int) -> Any:
-        image = self.rgb[index].permute(2, 0, 1).float().div(255)
-        return image.sub(0.5).div(0.5), self.told[index]
+        image = torch.from_numpy(self.rgb[index]).permute(2, 0, 1).contiguous().float().div(255)
+        mean, std = torch.as_tensor([0.5] * 3), torch.as_tensor([0.5] * 3)
+        image.sub_(mean.view(-1, 1, 1)).div_(std.view(-1, 1, 1))
+        return image, self.told[index]
 
 
 def plain(task: str, arch: Architecture) -> Callable[[], None]:
     where, _ = trainable(f"rooms/cell/{task}")
     data, recipe = load(where, "train"), where.recipe
-    images = Plain(data.rgb[:IMAGES], data.told[:IMAGES])
+    images = Plain(*data.pick(torch.arange(IMAGES)))
     loader = DataLoader(images, batch_size=recipe.batch, shuffle=True, drop_last=True)
     net = build(where, arch)
     optimizer: Any = torch.optim.SGD(net.parameters(), recipe.lr, 0.9)
@@ -47,7 +49,7 @@ def plain(task: str, arch: Architecture) -> Callable[[], None]:
         net.train()
         for x, target in loader:
             optimizer.zero_grad()
-            where.task.loss(net(x), target).backward()
+            where.task.loss(net(x), target).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
 
     return epoch
@@ -56,7 +58,7 @@ def plain(task: str, arch: Architecture) -> Callable[[], None]:
 def ours(task: str, arch: Architecture) -> Callable[[], None]:
     where, _ = trainable(f"rooms/cell/{task}")
     training = Training(where, arch)
-    training.data = Data(training.data.rgb[:IMAGES], training.data.told[:IMAGES])
+    training.data = Data(*training.data.pick(torch.arange(IMAGES)))
     training.steps = IMAGES // where.recipe.batch
 
     def epoch() -> None:
