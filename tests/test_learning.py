@@ -1,4 +1,4 @@
-"""Each task is learned from rooms in the default recipe: `pytest tests/test_learning.py -m slow -s`.
+"""Each task is learned from rooms by the recipe: `pytest tests/test_learning.py -m slow -s`.
 
 Ten random connected networks of a space are trained. Their median must beat what can be said
 without a network.
