@@ -79,7 +79,7 @@ def predictions(
         _draw(grid[0, i], image, rgb[i])
         if classes:
             true, said = (_word(label, values[i]) for values in (truth, predicted))
-            text = said if said == true else f"not {said}\nbut {true}"
+            text = said if said == true else f"{said}?\nno, {true}"
             colour = "tab:green" if said == true else "tab:red"
             grid[0, i].set_title(text, fontsize=7, loc="left", pad=2, color=colour)
         else:
