@@ -55,7 +55,6 @@ from nasbench.show import (
 from nasbench.space import Architecture
 from nasbench.store import Benchmark
 from nasbench.table import Table
-from nasbench.training import FromTraining, require_torch
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -299,7 +298,8 @@ def run(
     if isinstance(source, Table):
         traces = run_method(method, FromTable(source), [number], budget)
     else:
-        require_torch()
+        from nasbench.training import FromTraining
+
         with _progress() as progress:
             most = min(budget.queries, budget.epochs / source.epochs)
             bar = progress.add_task("training", total=most if most < inf else None)
@@ -333,10 +333,13 @@ def train(
     picture = out or Path(
         f"{source.address.replace('/', '_')}_{re.sub('[^0-9A-Za-z-]+', '_', name)}.png"
     )
+    from nasbench.pictures import check, predictions
+    from nasbench.training import require_torch
+
     require_torch(device)
+    check(picture)
     from nasbench.journal import Journal
     from nasbench.live import train as train_network
-    from nasbench.pictures import predictions
 
     with _progress() as progress:
         tick = _bar(progress, f"training {name}")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.made_up import write_made_up
+
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("spaces", "tasks", "runners", "results")
 THINGS = ("nasbench.space", "nasbench.cell", "nasbench.task", "nasbench.images", "nasbench.errors")
@@ -179,3 +181,16 @@ def test_import_nasbench_costs_numpy_alone() -> None:
     code = f"import sys, nasbench; print(*(set({HEAVY.split()}) & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+def test_looking_up_and_searching_load_no_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys; from nasbench.__main__ import main;"
+        "codes = [main(command.split()) for command in sys.argv[1:]];"
+        "print(codes, *({'torch', 'sqlite3'} & sys.modules.keys()))"
+    )
+    table = f"{write_made_up(tmp_path / 'made_up.h5')}/cell/jigsaw"
+    commands = ["list", f"best {table}", f"query {table} 3", f"run {table}/random_search/0"]
+    run = [sys.executable, "-c", code, *commands]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[0, 0, 0, 0]"
