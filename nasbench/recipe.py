@@ -18,6 +18,10 @@ from nasbench.space import Scale, Space
 from nasbench.task import Task
 
 
+VERSION = 1
+"""Of what networks, tasks and the trainer compute: to be raised when equal recipes give others."""
+
+
 @dataclass(frozen=True)
 class Recipe:
     """All that a training depends on beside space, architecture, task and seed.
@@ -129,10 +133,11 @@ class Trainable:
 
     @cached_property
     def content_sha256(self) -> str:
-        """A checksum of the recipe and the images: with another one, results are others."""
+        """A checksum of recipe, images and `VERSION`: with another one, results are others."""
         recipe = asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale))
         images = [self.images.digest(self.wanted(s)) for s in ("train", "valid", "test")]
-        return sha256(json.dumps([recipe, images], sort_keys=True).encode()).hexdigest()
+        told = json.dumps([VERSION, recipe, images], sort_keys=True)
+        return sha256(told.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
