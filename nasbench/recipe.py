@@ -17,7 +17,6 @@ from nasbench.images import Images, Label, Split, Wanted
 from nasbench.space import Scale, Space
 from nasbench.task import Task
 
-
 VERSION = 1
 """Of what networks, tasks and the trainer compute: to be raised when equal recipes give others."""
 
