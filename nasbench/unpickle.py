@@ -13,9 +13,11 @@ import pickle
 import re
 import zipfile
 from contextlib import ExitStack
+from functools import cache
+from itertools import chain
 from math import prod
 from pathlib import Path
-from struct import Struct
+from struct import Struct, iter_unpack
 from typing import IO, Any, TypeAlias
 
 import numpy as np
@@ -255,8 +257,15 @@ def _next(stream: _Checked, allowed: Allowed) -> Any:
 
 def _counted(opcode: bytes, zeros: bytes) -> bytes:
     """Match an opcode, a length below 256, and so many bytes."""
-    lengths = (re.escape(bytes([n])) + zeros + b".{%d}" % n for n in range(256))
+    lengths = (re.escape(bytes([n])) + zeros + b".{%d}+" % n for n in range(256))
     return opcode + b"(?:" + b"|".join(lengths) + b")"
+
+
+@cache
+def _named(length: int) -> tuple[re.Pattern[bytes], int]:
+    """Return what `_CURVES` has, for floats that are each after a new name of this length."""
+    name = b"\x8c%s.{%d}+\x94" % (re.escape(bytes([length])), length)
+    return re.compile(b"(?:%s%s)++" % (name, _FLOAT), re.DOTALL), 3 + length
 
 
 def _bytes(*opcodes: str) -> frozenset[int]:
@@ -264,24 +273,24 @@ def _bytes(*opcodes: str) -> frozenset[int]:
 
 
 # One value, in the order of how often it occurs: a float, integers, texts and bytes, what is empty.
+# Possessive quantifiers: without them, each of a fixed size would remember where to go back to.
+_FLOAT = b"G.{8}+"
 _SHORT = _counted(b"[\x8cC\x8a]", b"") + b"|" + _counted(b"[XB]", b"\0\0\0")
-_VALUE = b"(?:G.{8}|K.|%s|M..|J.{4}|[]}N\x88\x89)\x8f])" % _SHORT
+_VALUE = b"(?:%s|K.|%s|M..|J.{4}+|[]}N\x88\x89)\x8f])" % (_FLOAT, _SHORT)
 _PUT = b"\x94|q."  # MEMOIZE, BINPUT: the value is numbered
-_GET = b"h.|j.{4}"  # BINGET, LONG_BINGET: a numbered value again
-_VALUES = re.compile(b"(?:%s(?:%s)?|%s)++" % (_VALUE, _PUT, _GET), re.DOTALL)
-_EACH_PUT = re.compile(b"%s(%s)?|(?:%s)" % (_VALUE, _PUT, _GET), re.DOTALL)
-_EACH_GET = re.compile(b"%s(?:%s)?|(%s)" % (_VALUE, _PUT, _GET), re.DOTALL)
-# Curves: floats, and floats after the number of their epoch; bytes and values of each.
+_GET = b"h.|j.{4}+"  # BINGET, LONG_BINGET: a numbered value again
+_VALUES = re.compile(b"(?:%s(?:%s)?+|%s)++" % (_VALUE, _PUT, _GET), re.DOTALL)
+_EACH_PUT = re.compile(b"%s(%s)?+|(?:%s)" % (_VALUE, _PUT, _GET), re.DOTALL)
+_EACH_GET = re.compile(b"%s(?:%s)?+|(%s)" % (_VALUE, _PUT, _GET), re.DOTALL)
+# A curve: floats, alone or each after the number of its epoch or a known name, which is so many
+# bytes. All of them are of one size: counting them takes no second search.
 _CURVES = {
-    ord(pattern[:1]): (re.compile(b"(?:%s){3,}+" % pattern, re.DOTALL), size, values)
-    for pattern, size, values in ((b"G.{8}", 9, 1), (b"K.G.{8}", 11, 2), (b"M..G.{8}", 12, 2))
+    ord(key[:1] or b"G"): (re.compile(b"(?:%s%s)++" % (key, _FLOAT), re.DOTALL), size)
+    for key, size in ((b"", 0), (b"K.", 2), (b"M..", 3), (b"h.", 2), (b"j.{4}+", 5))
 }
-# A new name and its float, as NATS-Bench has them for each epoch.
-_PAIR = _counted(b"\x8c", b"") + b"\x94G.{8}"
-_PAIRS, _EACH_PAIR = re.compile(b"(?:%s){3,}+" % _PAIR, re.DOTALL), re.compile(_PAIR, re.DOTALL)
 # A known key and its list of floats, as a record of curves has them in a row.
-_LISTS = re.compile(rb"(?:(?:%s)\](?:%s|r.{4})\((?:G.{8})++e)++" % (_GET, _PUT), re.DOTALL)
-_EACH_LIST = re.compile(rb"(%s)\](%s|r.{4})\((?:G.{8})++e" % (_GET, _PUT), re.DOTALL)
+_LISTS = re.compile(rb"(?:(?:%s)\](?:%s|r.{4}+)\((?:%s)++e)++" % (_GET, _PUT, _FLOAT), re.DOTALL)
+_EACH_LIST = re.compile(rb"(%s)\](%s|r.{4}+)\((?:%s)++e" % (_GET, _PUT, _FLOAT), re.DOTALL)
 _GLOBAL = re.compile(rb"c[^\n]{1,200}\n[^\n]{1,200}\n")
 
 _MARK, _STOP, _PROTO, _FRAME, _NAME, _NEW = b"(.\x80\x95c\x8c"
@@ -384,13 +393,8 @@ class _Checked:
             elif op in _FILL:
                 self._fill_top(self._close())
                 place += 1
-            elif op in _CURVES and (match := _CURVES[op][0].match(data, place)):
-                _, size, values = _CURVES[op]
-                self._push([0] * ((match.end() - place) // size * values))
-                place = match.end()
-            elif op == _NEW and (match := _PAIRS.match(data, place)):
-                self._pairs(len(_EACH_PAIR.findall(data, place, match.end())))
-                place = match.end()
+            elif (op in _CURVES or op == _NEW) and (end := self._floats(data, place, op)):
+                place = end
             elif op in _GETS and (match := _LISTS.match(data, place)):
                 self._lists(data, place, match.end())
                 place = match.end()
@@ -480,10 +484,24 @@ class _Checked:
             self._way(*[True] * (memoized > 0), *[False] * (memoized < numbered))
             self._puts += numbered
 
-    def _pairs(self, count: int) -> None:
-        self._push([0] * (2 * count))
-        self._way(True)
-        self._puts += count
+    def _floats(self, data: bytes, start: int, op: int) -> int:
+        """Push a curve and its keys; return where it ends, or 0 if it is none that is as simple."""
+        if start + 1 == len(data):
+            return 0
+        floats, size = _named(data[start + 1]) if op == _NEW else _CURVES[op]
+        if not (match := floats.match(data, start)):
+            return 0
+        end = match.end()
+        count = (end - start) // (size + 9)
+        if op in _GETS:
+            gets = iter_unpack(f"{size}s9x", data[start:end])
+            if not self._heavy.keys().isdisjoint(chain.from_iterable(gets)):
+                return 0
+        self._push([0] * (count * (2 if size else 1)))
+        if op == _NEW:
+            self._way(True)
+            self._puts += count
+        return end
 
     def _lists(self, data: bytes, start: int, end: int) -> None:
         for get, put in _EACH_LIST.findall(data, start, end):
@@ -513,7 +531,8 @@ class _Checked:
 
     def _fill_top(self, held: list[int]) -> None:
         (top,) = self._take(1)
-        self._stack.append(self._light(max(top, 1 + max(held, default=0))))
+        deepest = 0 if held.count(0) == len(held) else max(held)
+        self._stack.append(self._light(max(top, 1 + deepest)))
 
     def _light(self, weight: int) -> int:
         if weight > self.HEAVIEST:

@@ -75,9 +75,8 @@ class Part:
                 if values := trial[field]:
                     self._series(f"{at}/%s/{split}/{metric}", row, values, _keys(name, epochs))
         if times := trial["train_times"]:
-            self._put(
-                f"{at}/seconds", row, list(accumulate(float(times[e]) for e in range(epochs)))
-            )
+            spent = map(float, map(times.__getitem__, range(epochs)))
+            self._put(f"{at}/seconds", row, list(accumulate(spent)))
         self._put(f"{at}/params", row, [round(float(trial["params"]) * MILLION)], "<f8")
         self._put(f"{at}/flops", row, [round(float(trial["flop"]) * MILLION)], "<f8")
         if (latency := trial["latency"]) and min(latency) > 0:
@@ -87,9 +86,9 @@ class Part:
         """Keep a curve, or its end where there is no more of it."""
         try:
             if len(keys) > 1:
-                return self._put(name % "curve", row, itemgetter(*keys)(values))
+                return self._put(name % "curve", row, _getter(keys)(values))
         except KeyError:
-            if any(key in values for key in keys[:-1]):
+            if not values.keys().isdisjoint(keys[:-1]):
                 return self._put(name % "curve", row, [values.get(key, np.nan) for key in keys])
         if keys[-1] in values:
             self._put(name % "final", row, [values[keys[-1]]])
@@ -118,7 +117,12 @@ class Part:
 
 @cache
 def _keys(name: str, epochs: int) -> Sequence[str]:
-    return [f"{name}@{epoch}" for epoch in range(epochs)]
+    return tuple(f"{name}@{epoch}" for epoch in range(epochs))
+
+
+@cache
+def _getter(keys: Sequence[Any]) -> itemgetter[Any]:
+    return itemgetter(*keys)
 
 
 class Parts:
