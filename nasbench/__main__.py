@@ -373,7 +373,7 @@ def study(
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
-    from nasbench.pool import processes
+    from nasbench.pool import Processes
     from nasbench.report.words import count
     from nasbench.study import choose, not_applicable, units
     from nasbench.study import study as run_study
@@ -397,7 +397,7 @@ def study(
         f"{count(seeds, 'seed')} = {total:,} runs of "
         f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
     )
-    pool = processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
+    pool = Processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
     with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass

@@ -31,6 +31,7 @@ from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
 from nasbench.training import FromTraining
 from tests.shapes import BENCHMARK
+from tests.test_pool import ctrl_c
 
 torch = pytest.importorskip("torch")
 from nasbench import live  # noqa: E402
@@ -287,6 +288,14 @@ def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
             runs.append(run_method(Method("random_search"), evaluate, [0], Budget(queries=6)))
     assert np.array_equal(runs[0].arch, runs[1].arch)
     assert np.array_equal(runs[0].value, runs[1].value)
+
+
+def test_ctrl_c_waits_for_no_training() -> None:
+    where, start = shapes("class_scene", epochs=10**6), time.monotonic()
+    archs = [ALL_3X3, (2,) * 6, (1,) * 6, (3, 2, 1) * 2]
+    with ctrl_c(5), pytest.raises(KeyboardInterrupt), FromTraining(where, workers=2) as evaluate:
+        evaluate.many([Query(arch) for arch in archs])
+    assert time.monotonic() - start < 60
 
 
 def test_a_problem_counts_without_training() -> None:
