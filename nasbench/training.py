@@ -26,11 +26,10 @@ def require_torch(device: str = "cpu") -> None:
     import torch
 
     try:
-        torch.empty(1, device=device)
+        torch.ones(1, device=device).item()
     except (AssertionError, NotImplementedError, RuntimeError) as error:
-        raise BadValue(
-            f"no device {device!r} here, use cpu: {str(error).splitlines()[0]}"
-        ) from None
+        why = str(error).splitlines()[0].partition(". ")[0]
+        raise BadValue(f"no device {device!r} here, use cpu: {why}") from None
 
 
 @dataclass(frozen=True)
@@ -125,10 +124,11 @@ class FromTraining:
 
     def problem(self, budget: Budget) -> Problem:
         """Say what a method may know: what is counted, not measured, is known before training."""
-        from nasbench.live import size
 
         @cache
         def measure(arch: Architecture) -> dict[str, float]:
+            from nasbench.live import size
+
             return dict(asdict(size(self.where, arch)))
 
         return Problem(self.where.space, self.where.task, self.epochs, budget, measure)
