@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_args
 
 import numpy as np
 import typer
@@ -305,6 +305,7 @@ def run(
             bar = progress.add_task("training", total=most if most < inf else None)
             tick = partial(progress.advance, bar)
             with FromTraining(source, workers=_some(workers), tick=tick) as evaluate:
+                _load(progress, source)
                 traces = run_method(method, evaluate, [number], budget)
     if json:
         return print_json(run_as_json(source, traces))
@@ -341,17 +342,21 @@ def train(
     from nasbench.journal import Journal
     from nasbench.live import train as train_network
 
+    journal = Journal(source.address.partition("/")[0])
     with _progress() as progress:
+        _load(progress, source)
         tick = _bar(progress, f"training {name}")
         trained, training = train_network(source, genes, seed, device=device, tick=tick)
-    Journal(source.address.partition("/")[0]).add(source, genes, seed, trained)
-    rgb, truth, predicted = training.predict(EXAMPLES)
-    predictions(rgb, truth, predicted, source.label, picture)
+    if device == "cpu":  # as searches train: elsewhere the same seed comes to other numbers
+        journal.add(source, genes, seed, trained)
     if json:
         told = {"address": source.address, "name": name, "arch": genes, "seed": seed}
-        return print_json({**told, **asdict(trained), "picture": str(picture)})
-    print_trained(source, name, seed, trained)
-    print(f"predictions: {picture}")
+        print_json({**told, **asdict(trained), "picture": str(picture)})
+    else:
+        print_trained(source, name, seed, trained)
+    predictions(*training.predict(EXAMPLES), source.label, picture)
+    if not json:
+        print(f"predictions: {picture}")
 
 
 @app.command()
@@ -376,7 +381,7 @@ def study(
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
-    from nasbench.pool import processes
+    from nasbench.pool import Processes
     from nasbench.report.words import count
     from nasbench.study import choose, not_applicable, units
     from nasbench.study import study as run_study
@@ -400,7 +405,7 @@ def study(
         f"{count(seeds, 'seed')} = {total:,} runs of "
         f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
     )
-    pool = processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
+    pool = Processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
     with _progress() as progress, pool or nullcontext():
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
@@ -475,6 +480,14 @@ def _progress() -> Progress:
 def _bar(progress: Progress, what: str) -> Callable[[int, int | None], None]:
     bar = progress.add_task(what, total=None)
     return lambda done, total: progress.update(bar, completed=done, total=total)
+
+
+def _load(progress: Progress, source: Trainable) -> None:
+    """Load the images here, with a bar, so that workers find what is rendered."""
+    from nasbench.live import load
+
+    for split in get_args(Split):
+        load(source, split, _bar(progress, f"loading {split}"))
 
 
 def _some(workers: int) -> int:

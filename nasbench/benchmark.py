@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -15,6 +16,8 @@ from nasbench.find import find, names, unknown
 from nasbench.recipe import Live, Trainable
 from nasbench.store import Benchmark, split, write
 from nasbench.table import Table
+
+_FILE = re.compile(r"(.+?\.(?:h5|py))(?:/|$)(.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,7 @@ def open_benchmark(name: str | Path) -> Benchmark:
     there = tables()
     if (text := str(name)) in there:
         return Benchmark(there[text])
-    if text in (known := names("benchmarks")):
+    if text in (known := names("benchmarks")) or text.endswith(".py"):
         if wants := find("benchmarks", text).wants:
             raise BadFile(f"{text} is not imported yet: nasbench import {text} PATH ({wants})")
         raise BadFile(f"{text} has no table: train its networks, with --live")
@@ -107,10 +110,9 @@ def locate(address: str) -> tuple[Table, list[str]]:
     BENCH is a name or the path of an `.h5` file; SPACE may be left out where there is one, and
     @SCHEDULE where the default is meant. Raises `UnknownName`, with the nearest name.
     """
-    file, h5, rest = address.partition(".h5/")
-    name, _, parts = (file + ".h5", "/", rest) if h5 else address.partition("/")
+    name, parts = _parts(address)
     bench = open_benchmark(name)
-    key, following = bench.split([part for part in parts.split("/") if part])
+    key, following = bench.split(parts)
     return bench[key], following
 
 
@@ -121,18 +123,26 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
     where there is one. `images` is where the images are, if they are the user's. Raises
     `NotApplicable` where the benchmark does not say how to train.
     """
-    file, py, after = address.partition(".py/")
-    name, _, parts = (file + ".py", "/", after) if py else address.partition("/")
+    name, parts = _parts(address)
     declared = find("benchmarks", name)
     if (live := declared.live) is None:
         raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
     tasks = {space: tuple(live.recipes) for space in live.spaces}
-    key, rest = split(declared.name, tasks, [part for part in parts.split("/") if part])
+    key, rest = split(declared.name, tasks, parts)
     if len(key) > 2:
         raise BadValue(f"{address!r}: a schedule picks what is looked up, and nothing is here")
     space, task = key
     where = f"{declared.name}/{space}/{task}"
     return Trainable(where, live.spaces[space], live.recipes[task], images), rest
+
+
+def _parts(address: str) -> tuple[str, list[str]]:
+    """Split an address behind its benchmark, a name or the path of a file."""
+    name, _, rest = address.partition("/")
+    file = _FILE.match(address)
+    if file and name not in {*tables(), *names("benchmarks")}:  # or else the file is a runner's
+        name, rest = file.groups()
+    return name, [part for part in rest.split("/") if part]
 
 
 def open_table(address: str) -> Table:

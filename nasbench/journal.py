@@ -30,6 +30,8 @@ class Journal:
 
     def __init__(self, benchmark: str, path: Path | None = None) -> None:
         self.path = path or home().parent / "trainings" / f"{benchmark}.sqlite"
+        with self._open() as file:  # before hours are spent on what can't be kept
+            file.execute("BEGIN IMMEDIATE")
 
     def find(self, where: Trainable, arch: Architecture, seed: int, epochs: int) -> Trained | None:
         """Return a training of at least so many epochs, if there is one."""
@@ -37,9 +39,10 @@ class Journal:
             "SELECT trained FROM training WHERE address = ? AND content_sha256 = ? AND arch = ? "
             "AND seed = ? AND epochs >= ?"
         )
+        key = _key(where, arch, seed)
         with self._open() as file:
-            found = file.execute(select, (*_key(where, arch, seed), epochs)).fetchone()
-        return found and Trained(**json.loads(found[0]))
+            found = file.execute(select, (*key, epochs)).fetchone()
+            return found and Trained(**json.loads(found[0]))
 
     def add(self, where: Trainable, arch: Architecture, seed: int, trained: Trained) -> None:
         """Keep a training; one that went further is never replaced by a shorter one."""
@@ -59,8 +62,10 @@ class Journal:
             with closing(sqlite3.connect(self.path, timeout=60)) as file:
                 file.execute(_SCHEMA)
                 yield file
-        except (OSError, sqlite3.Error) as error:
-            raise BadFile(f"{self.path} can't be used: {error}; move it away") from error
+        except (OSError, sqlite3.Error, TypeError, ValueError) as error:
+            raise BadFile(
+                f"{self.path} can't be used: {error}; move it away, or set NASBENCH_HOME"
+            ) from error
 
 
 def _key(where: Trainable, arch: Architecture, seed: int) -> tuple[str, str, str, int]:

@@ -54,9 +54,9 @@ def _pick(array: Tensor | Array, index: Tensor) -> Tensor:
     return torch.from_numpy(array[index.numpy()])
 
 
-def load(where: Trainable, split: Split) -> Data:
-    """Load a split; the three of the latest task stay in memory."""
-    return _load(where.recipe.images, where.wanted(split), where.label.name)
+def load(where: Trainable, split: Split, tick: Callable[[int, int], None] | None = None) -> Data:
+    """Load a split; the three of the latest task stay in memory. `tick` as in `Wanted`."""
+    return _load(where.recipe.images, where.wanted(split, tick), where.label.name)
 
 
 @lru_cache(maxsize=3)
@@ -192,7 +192,10 @@ def train(
     notes = [] if where.space.has_path(arch) else ["no path from the input to the output"]
     curves: dict[str, list[float]] = {}
     seconds: list[float] = []
+    splits: tuple[Split, ...] = ("train", "valid", "test") if epochs == full else ("train", "valid")
     with _alone(), _memory(where):
+        for split in splits:  # so that missing images are missed before the training
+            load(where, split)
         training = Training(where, arch, seed, device)
         steps = epochs * training.steps
         start = perf_counter()

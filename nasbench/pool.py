@@ -16,7 +16,7 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from multiprocessing.process import BaseProcess
+from multiprocessing.connection import Connection, wait
 from threading import Thread, current_thread, main_thread
 from typing import Any, TypeVar
 
@@ -26,9 +26,29 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 
-def processes(workers: int) -> ProcessPoolExecutor:
-    """Start a pool of processes that stop when this one does."""
-    return ProcessPoolExecutor(workers, get_context("spawn"), be_a_worker)
+class Processes(ProcessPoolExecutor):
+    """A pool of processes that end when this one does.
+
+    Leaving the `with` block waits for the jobs at work, unless Ctrl-C comes meanwhile.
+    """
+
+    def __init__(self, workers: int) -> None:
+        context = get_context("spawn")
+        watched, self._held = context.Pipe(duplex=False)
+        super().__init__(workers, context, be_a_worker, (watched,))
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.shutdown()
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End the processes now: jobs that are at work are lost."""
+        with _deaf():
+            self._held.close()
+            self.shutdown(cancel_futures=True)
 
 
 def each(
@@ -76,21 +96,21 @@ def _deaf() -> Iterator[None]:
             signal.raise_signal(number)
 
 
-def be_a_worker() -> None:
+def be_a_worker(watched: Connection) -> None:
     """Prepare a process of a pool: it leaves Ctrl-C to its parent, and doesn't outlive it.
 
-    Then what is stopped finishes the jobs at work, and of what is killed no process stays.
+    It ends when the other end of what is watched is closed, too.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform != "win32":
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    Thread(target=_die_with, args=(parent_process(),), daemon=True).start()
+    Thread(target=_die_with, args=(watched,), daemon=True).start()
 
 
-def _die_with(parent: BaseProcess | None) -> None:
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _die_with(watched: Connection) -> None:
+    parent = parent_process()
+    wait([watched, parent.sentinel] if parent else [watched])
+    os._exit(1)
 
 
 def _packed(function: Callable[[Job], Any], job: Job) -> bytes:

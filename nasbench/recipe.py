@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from math import cos, pi
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from nasbench.errors import BadValue
 from nasbench.find import find
@@ -56,8 +56,14 @@ class Recipe:
                 raise BadValue(f"a recipe with {name} {getattr(self, name)}: it must be above 0")
         if self.batch < 2:
             raise BadValue("a recipe with batches of 1: batch normalization needs at least 2")
-        if not 0 <= self.warmup < 1:
-            raise BadValue(f"a recipe with warmup {self.warmup}: it must be from 0 to below 1")
+        for name in ("warmup", "momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                part = getattr(self, name)
+                raise BadValue(f"a recipe with {name} {part}: it must be from 0 to below 1")
+        for name, hint in get_type_hints(Recipe).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                known = ", ".join(map(repr, get_args(hint)))
+                raise BadValue(f"a recipe with {name} {getattr(self, name)!r}: there are {known}")
 
     def rate(self, done: float) -> float:
         """Return the learning rate when a part of the training, 0 to 1, is done."""
@@ -105,7 +111,10 @@ class Trainable:
     def task(self) -> Task:
         """The task, with the recipe's options."""
         task = find("tasks", self.address.rpartition("/")[2])
-        return replace(task, **self.recipe.options)
+        try:
+            return replace(task, **self.recipe.options)
+        except TypeError as error:
+            raise BadValue(f"{self.address}: options of its recipe can't be: {error}") from error
 
     @property
     def epochs(self) -> int:
@@ -132,10 +141,12 @@ class Trainable:
 
     @cached_property
     def content_sha256(self) -> str:
-        """A checksum of recipe, images and `VERSION`: with another one, results are others."""
+        """A checksum of recipe, space, images and `VERSION`: with another one, results are others."""
         recipe = asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale))
+        own = Path(self.space_name)
+        space = [self.space_name, own.read_text(encoding="utf-8") if own.suffix == ".py" else ""]
         images = [self.images.digest(self.wanted(s)) for s in ("train", "valid", "test")]
-        told = json.dumps([VERSION, recipe, images], sort_keys=True)
+        told = json.dumps([VERSION, recipe, space, images], sort_keys=True, default=repr)
         return sha256(told.encode()).hexdigest()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from typing import Self
 from nasbench.budget import Budget, Cost
 from nasbench.errors import BadValue, NotRecorded
 from nasbench.journal import Journal
-from nasbench.pool import each, processes
+from nasbench.pool import Processes, each
 from nasbench.recipe import Trainable, Trained
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Architecture
@@ -27,11 +26,10 @@ def require_torch(device: str = "cpu") -> None:
     import torch
 
     try:
-        torch.empty(1, device=device)
+        torch.ones(1, device=device).item()
     except (AssertionError, NotImplementedError, RuntimeError) as error:
-        raise BadValue(
-            f"no device {device!r} here, use cpu: {str(error).splitlines()[0]}"
-        ) from None
+        why = str(error).splitlines()[0].partition(". ")[0]
+        raise BadValue(f"no device {device!r} here, use cpu: {why}") from None
 
 
 @dataclass(frozen=True)
@@ -81,14 +79,14 @@ class FromTraining:
         self.where, self.epochs = where, where.recipe.epochs
         self._seed, self._workers, self._tick = seed, workers, tick
         self._journal = journal or Journal(where.address.partition("/")[0])
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Processes | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._pool:
-            self._pool.shutdown()
+        if self._pool:  # idle, unless something was raised: then trainings at work may take hours
+            self._pool.stop()
 
     def __call__(self, query: Query) -> Outcome:
         """Answer with the validation value after the epochs asked for, all of them by default."""
@@ -102,7 +100,7 @@ class FromTraining:
             longest[job.arch] = job
         todo = list(longest.values())
         if self._workers > 1 and len(todo) > 1 and not self._pool:
-            self._pool = processes(self._workers)
+            self._pool = Processes(self._workers)
         trained: dict[Architecture, Trained] = {}
         for job, result in each(Job.run, todo, self._pool if len(todo) > 1 else None):
             trained[job.arch] = result
@@ -126,10 +124,11 @@ class FromTraining:
 
     def problem(self, budget: Budget) -> Problem:
         """Say what a method may know: what is counted, not measured, is known before training."""
-        from nasbench.live import size
 
         @cache
         def measure(arch: Architecture) -> dict[str, float]:
+            from nasbench.live import size
+
             return dict(asdict(size(self.where, arch)))
 
         return Problem(self.where.space, self.where.task, self.epochs, budget, measure)

@@ -31,6 +31,7 @@ from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
 from nasbench.training import FromTraining
 from tests.shapes import BENCHMARK
+from tests.test_pool import ctrl_c
 
 torch = pytest.importorskip("torch")
 from nasbench import live  # noqa: E402
@@ -195,7 +196,11 @@ def test_the_rate_rises_and_falls(schedule: Any, rates: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size": 0}, {"epochs": 0}, {"batch": 1}, {"lr": 0.0}, {"warmup": 1.0}]
+    "wrong",
+    [
+        *({"size": 0}, {"epochs": 0}, {"batch": 1}, {"lr": 0.0}, {"warmup": 1.0}),
+        *({"momentum": 1.0}, {"schedule": "cosin"}, {"optimizer": "adamw"}, {"augment": "crop"}),
+    ],
 )
 def test_a_recipe_that_can_not_be(wrong: dict[str, Any]) -> None:
     with pytest.raises(BadValue, match=next(iter(wrong))[:5]):
@@ -225,6 +230,38 @@ def test_a_training_gives_what_it_gave() -> None:
     trained = {task: live.train(shapes(task), ALL_3X3, epochs=1)[0] for task in TASKS}
     first = {task: each.curves["train/loss"][0] for task, each in trained.items()}
     assert first == pytest.approx(LOSSES, rel=0.01)
+
+
+def test_another_space_is_another_training(tmp_path: Path) -> None:
+    where, own = shapes("class_scene"), tmp_path / "own.py"
+    sums = [where.content_sha256, replace(where, space_name="transnas_macro").content_sha256]
+    for line in ("", "# changed"):
+        own.write_text(f"from nasbench.spaces.transnas_cell import SPACE\n{line}\n")
+        sums.append(replace(where, space_name=str(own)).content_sha256)
+    assert len(set(sums)) == 4
+
+
+def test_options_that_the_task_does_not_have() -> None:
+    with pytest.raises(BadValue, match=r"shapes/cell/jigsaw: .* 'permutation'"):
+        _ = shapes("jigsaw", options={"permutation": 4}).task
+
+
+def test_missing_images_are_missed_before_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    where = shapes("class_scene", train=96)
+    load = type(where.images).load
+
+    def lacking(self: Any, wanted: Any, labels: Any) -> Any:
+        if wanted.split == "test":
+            raise BadFile("no images to test")
+        return load(self, wanted, labels)
+
+    monkeypatch.setattr(type(where.images), "load", lacking)
+    live._load.cache_clear()
+    steps: list[int] = []
+    with pytest.raises(BadFile, match="no images to test"):
+        live.train(where, ALL_3X3, tick=lambda done, _: steps.append(done))
+    assert not steps
+    assert live.train(where, ALL_3X3, epochs=1)[0].epochs == 1
 
 
 @pytest.fixture
@@ -286,9 +323,41 @@ def test_a_journal_that_can_not_be_used_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match=r"shapes\.sqlite can't be used: file is not a database"):
         FromTraining(where)(Query(ALL_3X3))
     path.unlink()
+    journal = Journal("shapes")
+    journal.add(where, ALL_3X3, 0, Trained({}, {}, [1.0], 5, 6))
+    for damaged in ("{", "[]", '{"curve": 1}'):
+        with sqlite3.connect(path) as file:
+            file.execute("UPDATE training SET trained = ?", (damaged,))
+        with pytest.raises(BadFile, match=r"can't be used: .*; move it away"):
+            journal.find(where, ALL_3X3, 0, 1)
+    path.unlink()
     path.mkdir()
     with pytest.raises(BadFile, match="can't be used"):
         FromTraining(where)(Query(ALL_3X3))
+
+
+@pytest.mark.usefixtures("no_training")
+def test_what_can_not_be_kept_or_drawn_is_not_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["train", f"{SHAPES}/cell/normal", "3,3,3,3,3,3"]
+    code, _, err = printed(capsys, *line, "--out", "x.gif")
+    assert (code, err.count("\n")) == (2, 1)
+    assert "x.gif" in err
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "file"))
+    code, _, err = printed(capsys, *line)
+    assert (code, err.count("\n")) == (2, 1)
+    assert "shapes.sqlite can't be used" in err
+
+
+def test_what_another_device_trained_is_not_taken_for_ours(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = ["train", f"{SHAPES}/cell/class_scene", "3,3,3,3,3,3", "--device"]
+    for device, kept in (("cpu:0", 0), ("cpu", 1)):
+        assert printed(capsys, *line, device)[0] == 0
+        assert len(rows(tmp_path / "home" / "trainings" / "shapes.sqlite")) == kept
 
 
 @pytest.mark.parametrize("runner", names("runners"))
@@ -313,6 +382,14 @@ def test_workers_change_nothing_but_the_time(tmp_path: Path) -> None:
             runs.append(run_method(Method("random_search"), evaluate, [0], Budget(queries=6)))
     assert np.array_equal(runs[0].arch, runs[1].arch)
     assert np.array_equal(runs[0].value, runs[1].value)
+
+
+def test_ctrl_c_waits_for_no_training() -> None:
+    where, start = shapes("class_scene", epochs=10**6), time.monotonic()
+    archs = [ALL_3X3, (2,) * 6, (1,) * 6, (3, 2, 1) * 2]
+    with ctrl_c(5), pytest.raises(KeyboardInterrupt), FromTraining(where, workers=2) as evaluate:
+        evaluate.many([Query(arch) for arch in archs])
+    assert time.monotonic() - start < 60
 
 
 def test_a_problem_counts_without_training() -> None:
@@ -373,6 +450,10 @@ def test_run_live_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> N
         (["run", "SHAPES/cell/normal/random_search", "--live", "--workers", "0"], "0 workers"),
         (["run", "SHAPES/cell/normal/random_search", "--live", "--epochs", "2"], "takes 3 epochs"),
         (["run", "SHAPES/cell/normal", "--live"], "no runner"),
+        (["run", "SHAPES/cell/normal/random_search"], "no table: train its networks, with --live"),
+        (["train", "SHAPES", "x"], "there are: cell, macro"),
+        (["run", "rooms/cell/normal/no.py/0", "--live"], "a runner's own file"),
+        (["train", "SHAPES/cell/normal", "3,3,3,3,3,3", "--device", "meta"], "no device 'meta'"),
         (["train", "./none.py/cell/normal", "x"], "no file"),
         (["train", "rooms/cell/normal", "nonsense"], "is not in transnas_cell"),
     ],
