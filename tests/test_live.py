@@ -182,6 +182,7 @@ def test_the_rate_rises_and_falls_to_nothing(schedule: Any, half: float) -> None
     "wrong",
     [
         *({"size": 0}, {"epochs": 0}, {"batch": 1}, {"lr": 0.0}, {"warmup": 1.0}),
+        *({"nesterov": True, "momentum": 0.0}, {"nesterov": True, "optimizer": "adam"}),
         *({"momentum": 1.0}, {"schedule": "cosin"}, {"optimizer": "adamw"}, {"augment": "crop"}),
     ],
 )
