@@ -60,6 +60,8 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 part = getattr(self, name)
                 raise BadValue(f"a recipe with {name} {part}: it must be from 0 to below 1")
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            raise BadValue("a recipe with nesterov: it needs sgd with momentum")
         for name, hint in get_type_hints(Recipe).items():
             if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
                 known = ", ".join(map(repr, get_args(hint)))

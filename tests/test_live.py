@@ -199,6 +199,7 @@ def test_the_rate_rises_and_falls(schedule: Any, rates: list[float]) -> None:
     "wrong",
     [
         *({"size": 0}, {"epochs": 0}, {"batch": 1}, {"lr": 0.0}, {"warmup": 1.0}),
+        *({"nesterov": True, "momentum": 0.0}, {"nesterov": True, "optimizer": "adam"}),
         *({"momentum": 1.0}, {"schedule": "cosin"}, {"optimizer": "adamw"}, {"augment": "crop"}),
     ],
 )
