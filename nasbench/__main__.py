@@ -284,6 +284,8 @@ def run(
     A runner takes parameters as in regularized_evolution:population=50:tournament=10. With --live
     it trains: what was trained once is kept, and a search that was stopped goes on.
     """
+    if images and not live:
+        raise BadValue("--images says where to find what is trained on: it goes with --live")
     source: Table | Trainable
     source, rest = trainable(where, images) if live else locate(where)
     if len(rest) > 2 or (runner and rest) or (seed is not None and len(rest) > 1):

@@ -28,9 +28,6 @@ from nasbench.nets import Counts, Network, count, network, seen
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.space import Architecture
 
-AT_ONCE = 512
-"""Images measured together."""
-
 
 @dataclass(frozen=True)
 class Data:
@@ -144,7 +141,7 @@ class Training:
         task, data = self.where.task, load(self.where, split)
         meter, rng = task.meter(self.where.label), Generator().manual_seed(0)
         self.net.eval()
-        for index in torch.arange(len(data)).split(AT_ONCE):  # type: ignore[no-untyped-call]
+        for index in torch.arange(len(data)).split(self.where.recipe.batch):  # type: ignore[no-untyped-call]
             x, target = task.inputs(*data.pick(index), rng)
             meter.add(self.net(self._normalized(x)), target.to(self.device))
         return meter.values()
@@ -258,7 +255,8 @@ def _memory(where: Trainable) -> Iterator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and "memory" not in str(error):
+        words = ("out of memory", "not enough memory", "can't allocate memory")
+        if isinstance(error, RuntimeError) and not any(word in str(error) for word in words):
             raise
         recipe = where.recipe
         raise NoMemory(

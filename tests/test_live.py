@@ -451,6 +451,7 @@ def test_run_live_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> N
         (["run", "SHAPES/cell/normal/random_search", "--live", "--workers", "0"], "0 workers"),
         (["run", "SHAPES/cell/normal/random_search", "--live", "--epochs", "2"], "takes 3 epochs"),
         (["run", "SHAPES/cell/normal", "--live"], "no runner"),
+        (["run", "x/y/random_search", "--images", "here"], "it goes with --live"),
         (["run", "SHAPES/cell/normal/random_search"], "no table: train its networks, with --live"),
         (["train", "SHAPES", "x"], "there are: cell, macro"),
         (["run", "rooms/cell/normal/no.py/0", "--live"], "a runner's own file"),
