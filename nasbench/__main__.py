@@ -452,6 +452,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         return _fail(f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "))
     except (KeyboardInterrupt, typer.Abort):
+        _flush()
         print("nasbench: stopped; what was finished is kept", file=sys.stderr)
         return 130
     return 0
@@ -463,9 +464,16 @@ def _hush() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _flush() -> None:
+    """Let what was said stand before the line that ends it, in a log of both."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+
+
 def _fail(message: str) -> int:
     line = " ".join(message.split())
     plain = (c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    _flush()
     print(f"nasbench: {''.join(plain)}", file=sys.stderr)
     return 2
 
