@@ -143,7 +143,7 @@ class Trainable:
 
     @cached_property
     def content_sha256(self) -> str:
-        """A checksum of recipe, space, images and `VERSION`: what else results depend on."""
+        """A checksum of recipe, space, images and `VERSION`; another one, other results."""
         recipe = asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale))
         own = Path(self.space_name)
         space = [self.space_name, own.read_text(encoding="utf-8") if own.suffix == ".py" else ""]
