@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -133,7 +133,10 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
         raise BadValue(f"{address!r}: a schedule picks what is looked up, and nothing is here")
     space, task = key
     where = f"{declared.name}/{space}/{task}"
-    return Trainable(where, live.spaces[space], live.recipes[task], images), rest
+    recipe = live.recipes[task]
+    if space in live.scales:
+        recipe = replace(recipe, scale=live.scales[space])
+    return Trainable(where, live.spaces[space], recipe, images), rest
 
 
 def _parts(address: str) -> tuple[str, list[str]]:

@@ -79,10 +79,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Live:
-    """What of a benchmark can be trained: its spaces under the names tables have, its tasks."""
+    """What of a benchmark can be trained: its spaces under the names tables have, its tasks.
+
+    `scales` are those of networks in spaces where a recipe's is not meant.
+    """
 
     spaces: Mapping[str, str]
     recipes: Mapping[str, Recipe]
+    scales: Mapping[str, Scale] = field(default_factory=dict[str, Scale])
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,14 @@ class Scale:
     """How large a network is built; the published size is a space's `scale`.
 
     `width` channels behind the stem, `depth` cells or blocks in a stage, module or layer, `stride`
-    of the stem as a whole.
+    of the stem as a whole; of a chain of modules that is always the same the first `modules` are
+    built (None: all).
     """
 
     width: int
     depth: int
     stride: int = 1
+    modules: int | None = None
 
 
 class Space(ABC):

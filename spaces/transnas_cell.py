@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+MODULES = 5
+
+
 class TransnasCell(Cell):
     """Equal as built means equal in both places."""
 
@@ -41,11 +44,11 @@ class TransnasCell(Cell):
     scale = Scale(width=64, depth=2, stride=4)
 
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
-        """Lay the encoder out; the stem has stride 1, 2 or 4."""
+        """Lay the encoder out; the stem has stride 1, 2 or 4, and 1 to 5 modules follow."""
         names = [self.operations[op].name for op in self.check(arch)]
-        scale = scaled(self, scale, STEM_STRIDES)
+        scale = scaled(self, scale, STEM_STRIDES, MODULES)
         graphs, width = stem(scale), scale.width
-        for module in range(5):
+        for module in range(scale.modules or MODULES):
             if module % 2:
                 graphs.append(cell(names, width, width))
             else:

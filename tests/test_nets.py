@@ -8,7 +8,7 @@ import gzip
 import json
 import pickle
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -149,11 +149,29 @@ def test_the_seed_of_torch_makes_the_weights(space: Space) -> None:
         Scale(8, 1, 3),
         Scale(8, 1, 8),
         Scale(8.5, 1),  # type: ignore[arg-type]
+        Scale(8, 1, modules=0),
+        Scale(8, 1, modules=6),
     ],
 )
 def test_an_impossible_scale_is_refused_in_one_line(space: Space, scale: Scale) -> None:
     with pytest.raises(BadValue, match=f"^{space.name} can't be built at .*published is .*$"):
         space.build(space.at(0), scale)
+
+
+@pytest.mark.parametrize("modules", [1, 3, 5])
+def test_a_chain_of_modules_is_cut(modules: int) -> None:
+    space = find("spaces", "transnas_cell")
+    arch, scale = space.at(4095), Scale(4, 2, 2)
+    whole = space.build(arch, scale)
+    cut = space.build(arch, replace(scale, modules=modules))
+    assert isinstance(whole, nn.Sequential)
+    assert repr(cut) == repr(whole[: 2 + 2 * modules])
+
+
+def test_other_spaces_have_no_chain_to_cut(space: Space) -> None:
+    if space.name != "transnas_cell":
+        with pytest.raises(BadValue, match="modules None"):
+            space.build(space.at(0), Scale(8, 1, modules=2))
 
 
 def test_what_is_no_member_is_refused(space: Space) -> None:

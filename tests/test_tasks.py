@@ -22,6 +22,7 @@ from nasbench.images import IGNORED, Kind, Label
 from nasbench.nets import Network
 from nasbench.task import Task, percent
 from nasbench.tasks import jigsaw, normal
+from nasbench.tasks.heads.decoder import decoder
 from nasbench.tasks.heads.losses import signal
 from nasbench.tasks.heads.ssim import ssim
 from nasbench.tasks.kinds.classification import Classification
@@ -41,9 +42,17 @@ def trainable(name: str) -> Trainable:
     return task
 
 
-@pytest.fixture(params=TRAINABLE)
+OTHERWISE: dict[str, dict[str, Any]] = {
+    "segmentsemantic": {"decoder": "subpixel", "every": 2, "balance": 0.5},
+    "normal": {"decoder": "subpixel", "coarse": 2, "dissimilarity": 1.0},
+}
+"""Options under which the contract holds too."""
+
+
+@pytest.fixture(params=[*TRAINABLE, *(f"{name} otherwise" for name in OTHERWISE)])
 def task(request: pytest.FixtureRequest) -> Trainable:
-    return trainable(request.param)
+    name, _, otherwise = request.param.partition(" ")
+    return replace(trainable(name), **OTHERWISE[name] if otherwise else {})
 
 
 def chance(seed: int = 0) -> Generator:
@@ -138,7 +147,7 @@ def test_training_lowers_the_loss(task: Trainable) -> None:
     network = Network(encoder, task.head((16, height, height), label_of(task), 24))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     before = task.loss(network(x), target).item()
-    for _ in range(20):
+    for _ in range(60):
         optimizer.zero_grad()
         task.loss(network(x), target).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -201,6 +210,76 @@ def test_a_label_of_another_kind_is_refused(task: Trainable) -> None:
     other: Kind = "numbers" if task.kind != "numbers" else "class"
     with pytest.raises(BadValue, match=f"{task.name} learns from .*'{task.kind}'.*'{other}'$"):
         task.head((8, 4, 4), Label("mine", other, 3), 16)
+
+
+@pytest.mark.parametrize("features", [(8, 3, 3), (4, 6, 6)])
+def test_subpixels_are_a_linear_map_of_the_place_they_lie_in(
+    features: tuple[int, int, int],
+) -> None:
+    x, size = torch.randn(1, *features, generator=chance(), requires_grad=True), 12
+    output = decoder("subpixel", features, 2, size)(x)
+    output[0, 1, 7, 2].backward()
+    assert x.grad is not None
+    side = -(-size // features[1])
+    assert x.grad[0].any(0).nonzero().tolist() == [[7 // side, 2 // side]]
+
+
+def test_a_coarse_picture_is_interpolated() -> None:
+    coarse = decoder("subpixel", (8, 3, 3), 3, 24, coarse=4)
+    few = coarse[0](x := torch.randn(2, 8, 3, 3, generator=chance()))  # type: ignore[index]
+    assert few.shape == (2, 3, 6, 6)
+    assert coarse(x).equal(nn.functional.interpolate(few, 24, mode="bilinear"))
+
+
+def test_dissimilarity_is_added_to_the_loss() -> None:
+    """SSIM by torchmetrics."""
+    _, target = batch(normal.TASK, 3, 24)
+    output = outputs(normal.TASK, target)
+    both = replace(normal.TASK, dissimilarity=0.5).loss(output, target)
+    alike = structural_similarity_index_measure(
+        (output + 1) / 2, (signal(target) + 1) / 2, data_range=1.0
+    )
+    assert isinstance(alike, Tensor)
+    absolute = normal.TASK.loss(output, target)
+    assert both.item() == pytest.approx((absolute + 0.5 * (1 - alike)).item(), abs=2e-3)
+
+
+def test_every_second_pixel_of_a_mask() -> None:
+    task = Segmentation("mine", label="mask", every=2)
+    told = torch.arange(2 * 5 * 5).reshape(2, 5, 5).byte()
+    _, target = task.inputs(told, told, chance())
+    assert target.equal(told[:, ::2, ::2])
+    assert task.head((4, 2, 2), label_of(task), 5)(torch.zeros(2, 4, 2, 2)).shape[2:] == (3, 3)
+
+
+@pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
+def test_rare_classes_weigh_more(balance: float) -> None:
+    """The weighted cross entropy of torch, with the weights of the batch's own frequencies."""
+    task = Segmentation("mine", label="mask", balance=balance)
+    _, target = batch(task, 4, 8)
+    target[:2] = 3
+    output = outputs(task, target)
+    counts = target[target != IGNORED].long().bincount(minlength=N["mask"])
+    weight = counts.clamp(min=1).float() ** -balance
+    expected = nn.functional.cross_entropy(output, target.long(), weight, ignore_index=IGNORED)
+    assert task.loss(output, target).item() == pytest.approx(expected.item(), rel=1e-5)
+    nothing = torch.full_like(target, IGNORED)
+    assert task.loss(output, nothing).item() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("normal", {"decoder": "conv"}, "a decoder 'conv': there are deconvolution and subpixel"),
+        ("segmentsemantic", {"every": 0}, "decodes one pixel for 0 in a row: it can be 1 to 8"),
+        ("segmentsemantic", {"balance": 1.5}, "with balance 1.5: it is from 0 to 1"),
+        ("autoencoder", {"coarse": 2.5}, "decodes one pixel for 2.5 in a row: it can be 1 to 8"),
+        ("normal", {"dissimilarity": -1.0}, "with dissimilarity -1.0: it is 0 or above"),
+    ],
+)
+def test_options_of_decoding_that_cannot_be(name: str, options: Any, words: str) -> None:
+    with pytest.raises(BadValue, match=f"^{name} .*{words}$"):
+        replace(trainable(name), **options)
 
 
 def test_no_critic_unless_asked_for(task: Trainable) -> None:
@@ -296,7 +375,7 @@ def test_critic_and_network_train_against_each_other(size: int) -> None:
     assert output.grad is None
     part.backward()  # type: ignore[no-untyped-call]
     assert output.grad is not None
-    for _ in range(20):
+    for _ in range(60):
         optimizer.zero_grad()
         task.adversarial_losses(critic, output, target)[0].backward()
         optimizer.step()

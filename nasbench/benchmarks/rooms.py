@@ -12,30 +12,39 @@ from nasbench.benchmark import Declared
 from nasbench.recipe import Live, Recipe
 from nasbench.space import Scale
 
-SCALE = Scale(width=8, depth=1, stride=2)
 CLASSES = Recipe(
     images="rooms",
-    size=32,
-    train=12_288,
+    size=24,
+    train=4_096,
     valid=2_048,
     test=2_048,
-    scale=SCALE,
-    epochs=2,
-    batch=128,
-    lr=0.2,
+    epochs=3,
+    batch=64,
+    lr=0.1,
     weight_decay=5e-4,
     schedule="linear",
     warmup=0.3,
 )
-DENSE = replace(CLASSES, batch=64, optimizer="adam", lr=5e-3, weight_decay=0.0)
+DENSE = replace(CLASSES, optimizer="adam", lr=1e-2, weight_decay=0.0)
+PICTURES = replace(
+    DENSE,
+    epochs=4,
+    valid=1_024,
+    test=1_024,
+    options={"decoder": "subpixel", "coarse": 2, "dissimilarity": 1.0},
+)
 RECIPES = {
     "class_object": CLASSES,
-    "class_scene": CLASSES,
+    "class_scene": replace(CLASSES, epochs=4),
     "room_layout": CLASSES,
     "jigsaw": replace(CLASSES, options={"permutations": 64}),
-    "segmentsemantic": DENSE,
-    "normal": DENSE,
-    "autoencoder": DENSE,
+    "segmentsemantic": replace(DENSE, options={"decoder": "subpixel", "every": 2, "balance": 0.5}),
+    "normal": PICTURES,
+    "autoencoder": PICTURES,
+}
+SCALES = {
+    "cell": Scale(width=8, depth=1, stride=2, modules=3),
+    "macro": Scale(width=4, depth=1, stride=2),
 }
 
 BENCHMARK = Declared(
@@ -43,5 +52,5 @@ BENCHMARK = Declared(
     title="Rooms: both TransNAS-Bench-101 spaces, seven tasks on rendered rooms, trained here",
     citation="this project",
     answers="final",
-    live=Live({"cell": "transnas_cell", "macro": "transnas_macro"}, RECIPES),
+    live=Live({"cell": "transnas_cell", "macro": "transnas_macro"}, RECIPES, SCALES),
 )

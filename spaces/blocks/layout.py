@@ -91,17 +91,22 @@ def stem(scale: Scale) -> list[Graph]:
     return [single("conv3x3_bn", 3, half, first), second]
 
 
-def scaled(space: Space, scale: Scale | None, strides: Sequence[int]) -> Scale:
-    """Return the scale to build at, the published one by default; raises `BadValue`."""
+def scaled(space: Space, scale: Scale | None, strides: Sequence[int], modules: int = 0) -> Scale:
+    """Return the scale to build at, the published one by default; raises `BadValue`.
+
+    `modules` are those of a chain that may be cut, if there is one.
+    """
     asked = scale or space.scale
     if (
         isinstance(asked, Scale)
         and all(isinstance(n, int) and n >= 1 for n in (asked.width, asked.depth))
         and asked.stride in strides
+        and asked.modules in (None, *range(1, modules + 1))
     ):
         return asked
     known = " or ".join(map(str, strides))
+    cut = f"modules 1 to {modules} or None" if modules else "modules None"
     raise BadValue(
         f"{space.name} can't be built at {asked}: width and depth must be whole numbers from 1, "
-        f"stride {known}; published is {space.scale}"
+        f"stride {known}, {cut}; published is {space.scale}"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from nasbench.errors import BadValue
 from nasbench.images import Kind, Label
 from nasbench.task import Meter, Metric, loss
-from nasbench.tasks.kinds.trainable import Trainable
+from nasbench.tasks.kinds.trainable import Decoding, Trainable, check_decoding
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -22,31 +22,45 @@ class Picture(Trainable):
     """Pictures (B, c, H, W) from -1 to 1, of (B, H, W, c) uint8; the loss is L1 on that scale.
 
     `adversarial` is the weight of the critic's part in the loss, that of L1 being 1: 0.01 / 0.99 in
-    the configurations of TransNAS-Bench-101. None is added by default.
+    the configurations of TransNAS-Bench-101. `dissimilarity` is the weight of 1 - SSIM in it, as in
+    Zhao et al., 2017. Neither is added by default. `decoder` and `coarse` are those of
+    `heads.decoder`.
     """
 
     metric: Metric = SSIM
     others: tuple[Metric, ...] = (L1_LOSS,)
     adversarial: float = 0.0
+    dissimilarity: float = 0.0
+    decoder: Decoding = "deconvolution"
+    coarse: int = 1
     kind: ClassVar[Kind] = "picture"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.adversarial < inf:
-            raise BadValue(f"{self.name} with adversarial {self.adversarial}: it is 0 or above")
+        for name in ("adversarial", "dissimilarity"):
+            if not 0 <= getattr(self, name) < inf:
+                raise BadValue(f"{self.name} with {name} {getattr(self, name)}: it is 0 or above")
+        check_decoding(self.name, self.decoder, self.coarse)
 
     def head(self, features: tuple[int, int, int], label: Label, size: int) -> nn.Module:
         """Build a decoder that ends in a hyperbolic tangent."""
         from torch import nn
 
-        from nasbench.tasks.heads.decoder import Decoder
+        from nasbench.tasks.heads.decoder import decoder
 
-        return nn.Sequential(Decoder(features, self.outputs(label), size), nn.Tanh())
+        made = decoder(self.decoder, features, self.outputs(label), size, self.coarse)
+        return nn.Sequential(made, nn.Tanh())
 
     def loss(self, output: Tensor, target: Tensor) -> Tensor:
-        """Return the absolute error, its mean over images, pixels and channels."""
+        """Return the mean absolute error over images, pixels and channels, and what is added."""
         from nasbench.tasks.heads import losses
 
-        return losses.pictures(output, target).mean()
+        absolute = losses.pictures(output, target).mean()
+        if not self.dissimilarity:
+            return absolute
+        from nasbench.tasks.heads.ssim import ssim
+
+        alike = ssim((output.float() + 1) / 2, (losses.signal(target) + 1) / 2).mean()
+        return absolute + self.dissimilarity * (1 - alike)
 
     def critic(self, label: Label, size: int) -> nn.Module | None:
         """Build a critic of patches, if it has a weight."""

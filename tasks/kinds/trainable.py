@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, get_args
 
 from nasbench.errors import BadValue
 from nasbench.images import Kind, Label
@@ -11,6 +11,9 @@ from nasbench.task import Task
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
+
+Decoding: TypeAlias = Literal["deconvolution", "subpixel"]
+"""How features become a picture or a mask; see `heads.decoder`."""
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,12 @@ class Trainable(Task):
             f"{self.name} learns from a label of the kind {self.kind!r}, "
             f"and {label.name!r} is of the kind {label.kind!r}"
         )
+
+
+def check_decoding(name: str, decoder: str, times: int) -> None:
+    """Raise `BadValue` for a decoder that isn't there, or less than one pixel in a row."""
+    if decoder not in get_args(Decoding):
+        known = " and ".join(get_args(Decoding))
+        raise BadValue(f"{name} with a decoder {decoder!r}: there are {known}")
+    if times not in range(1, 9):
+        raise BadValue(f"{name} decodes one pixel for {times} in a row: it can be 1 to 8")
