@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, product
 from typing import TypeAlias
 
 import numpy as np
@@ -37,3 +37,36 @@ def kendall_matrix(scores: Floats) -> Floats:
     for i, j in combinations_with_replacement(range(len(scores)), 2):
         matrix[i, j] = matrix[j, i] = kendall(scores[i], scores[j])
     return matrix
+
+
+def kendall_resampled(a: Floats, b: Floats, times: Floats) -> Floats:
+    """Return `kendall` of each of K scores with each of M in R resamples of their N architectures.
+
+    Scores (K, N) and (M, N) and how often each architecture was drawn (R, N) give (R, K, M); ones
+    give `kendall` itself. Copies of one architecture are ties in both scores, which tau-b leaves
+    out. Takes time and memory of N squared: meant for hundreds of architectures.
+    """
+    over_a, over_b = _over(a), _over(b)
+    taus = np.empty((len(times), len(a), len(b)))
+    for i, j in product(range(len(a)), range(len(b))):
+        drawn = times * ~(np.isnan(a[i]) | np.isnan(b[j]))
+        agree, apart_a, apart_b = (
+            np.einsum("rn,rn->r", drawn @ pairs, drawn)
+            for pairs in (over_a[i] * over_b[j], over_a[i] ** 2, over_b[j] ** 2)
+        )
+        with np.errstate(invalid="ignore"):
+            taus[:, i, j] = agree / np.sqrt(apart_a * apart_b)
+    return taus
+
+
+def resamples(n: int, rng: np.random.Generator, draws: int = 1000) -> Floats:
+    """Draw n of n with replacement so often, and count: (draws, n), each row with the sum n."""
+    counts: Floats = rng.multinomial(n, np.full(n, 1 / n), size=draws).astype(np.float64)
+    return counts
+
+
+def _over(scores: Floats) -> Floats:
+    """Compare every two of N: (K, N) to (K, N, N), 1 where the first is better, -1 where worse."""
+    first, second = scores[:, :, None], scores[:, None, :]
+    order: Floats = np.subtract(first > second, first < second, dtype=np.float64)
+    return order
