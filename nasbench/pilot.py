@@ -6,15 +6,17 @@ Nothing is trained here: what was trained is in the pilot's file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from nasbench.benchmark import open_benchmark, tables, trainable
 from nasbench.check import check
-from nasbench.errors import BadValue, NotApplicable
+from nasbench.errors import BadFile, BadValue, NotApplicable
+from nasbench.find import find, names
 from nasbench.metrics.noise import between_seeds, ceiling, separation
 from nasbench.metrics.ranking import kendall, kendall_resampled, resamples
 from nasbench.space import Architecture, Space
@@ -22,11 +24,15 @@ from nasbench.store import Benchmark
 from nasbench.table import Floats, Table, mean
 from nasbench.task import Metric
 
+LIVE = "rooms"
+"""The benchmark whose pilot this is."""
 TUNED_SPACES = ("cell",)
 TUNED_TASKS = ("class_object", "class_scene", "segmentsemantic", "normal")
 """What recipes were tuned on. Every other space and task is left out, to be looked at once."""
 
 PARTS = ("tune", "report")
+GROUPS = ("all", "tuned", "left out")
+"""Of tasks that are judged together."""
 SIZES = {"transnas_cell": 60, "transnas_macro": 30}
 """Architectures in each part, by space."""
 SEED = 101
@@ -188,6 +194,39 @@ def pilot(
     return Pilot(bench.name, real.name if real else "", found, hours, told)
 
 
+def open_real(name: str) -> tuple[Benchmark | None, str]:
+    """Open the benchmark to agree with; None, and why, where it's known but not imported yet."""
+    try:
+        return open_benchmark(name), ""
+    except BadFile as error:
+        if name in names("benchmarks") and name not in tables():
+            return None, str(error)
+        raise
+
+
+def trivial_values(
+    tick: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, dict[str, float]]:
+    """Fit predictors without a network to the images of `rooms`, by task; needs torch."""
+    from nasbench.trivial import trivial
+
+    live = find("benchmarks", LIVE).live
+    recipes = [] if live is None else list(live.recipes)
+    values = {}
+    for done, task in enumerate(recipes):
+        tick(done, len(recipes))
+        values[task] = trivial(trainable(f"{LIVE}/{TUNED_SPACES[0]}/{task}")[0])
+    return values
+
+
+def as_json(judged: Pilot) -> dict[str, Any]:
+    """Turn a pilot into what `--json` prints: all but the values that it rests on."""
+    told = asdict(judged)
+    for part in told["parts"]:
+        del part["values"], part["real_values"]
+    return told
+
+
 def verdicts(found: Sequence[Part], hours: Matrix) -> Iterator[Verdict]:
     """Say which targets are met.
 
@@ -201,25 +240,28 @@ def verdicts(found: Sequence[Part], hours: Matrix) -> Iterator[Verdict]:
     for part in found:
         for task, told in part.tables.items():
             yield from _of_task(part, task, told)
-        groups = {
-            "all": list(part.tables.values()),
-            "tuned": [told for told in part.tables.values() if told.tuned],
-            "left out": [told for told in part.tables.values() if not told.tuned],
-        }
-        for name, group in groups.items():
-            if group and (name == "all" or len(group) < len(part.tables)):
+        every = list(part.tables.values())
+        tuned = [told for told in every if told.tuned]
+        left_out = [told for told in every if not told.tuned]
+        for name, group in zip(GROUPS, (every, tuned, left_out), strict=True):
+            if group and (name == "all" or len(group) < len(every)):
                 least = np.fmin(REAL_TAU_MEAN, OF_CEILING * _mean(told.ceiling for told in group))
                 value = _mean(told.real_tau.value for told in group)
                 yield _at_least("real, mean", part, name, name == "tuned", value, float(least))
-        two = [part.between_tasks[a][b] for a, b in combinations(part.tables, 2)]
-        value, (low, high) = _mean(two), BETWEEN_TASKS
+        value, (low, high) = between(part.between_tasks), BETWEEN_TASKS
         yield _verdict("tasks differ", part, "all", False, value, f"{low} to {high}", low, high)
-        value = max(filter(_known, two), default=np.nan)
+        value = between(part.between_tasks, np.max)
         goal = f"<= {ANY_TWO_TASKS}"
         yield _verdict("no two alike", part, "all", False, value, goal, high=ANY_TWO_TASKS)
     total = sum(sum(tasks.values()) for tasks in hours.values())
     met = total <= HOURS if _known(total) else None
     yield Verdict("core-hours", "all", "all", "all", False, total, f"<= {HOURS:g}", met)
+
+
+def between(matrix: Matrix, average: Callable[[list[float]], Any] = np.mean) -> float:
+    """Average what is known of every two different tasks; NaN where nothing is."""
+    known = [tau for a, b in combinations(matrix, 2) if _known(tau := matrix[a][b])]
+    return float(average(known)) if known else np.nan
 
 
 def _of_task(part: Part, task: str, told: Judged) -> Iterator[Verdict]:
