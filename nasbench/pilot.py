@@ -370,9 +370,8 @@ def _judged(
     scores, means = metric.sign * values, mean(metric.sign * values)
     drawn = resamples(len(scores), np.random.default_rng(SEED))
     times = np.concatenate([np.ones((1, len(scores))), drawn])
-    seeds = kendall_resampled(scores.T, scores.T, times)
-    first, second = np.triu_indices(scores.shape[1], 1)
-    seed_tau = _interval(seeds[:, first, second])
+    one, other = np.triu_indices(scores.shape[1], 1)
+    seed_tau = _interval(kendall_resampled(scores.T[one], scores.T[other], times))
     top = ceiling(seed_tau.value, real_seed_tau)
     optimistic, held_out = separation(scores)
     there = means[~np.isnan(means)]
@@ -388,8 +387,8 @@ def _judged(
         optimistic,
         held_out,
         seed_tau,
-        _interval(kendall_resampled(scores.T, real[None], times)[:, :, 0]),
-        _interval(kendall_resampled(means[None], real[None], times)[:, :, 0]),
+        _interval(kendall_resampled(scores.T, np.tile(real, (scores.shape[1], 1)), times)),
+        _interval(kendall_resampled(means[None], real[None], times)),
         real_seed_tau,
         top,
         float(np.fmin(REAL_TAU, OF_CEILING * top)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations_with_replacement, product
+from itertools import combinations_with_replacement
 from typing import TypeAlias
 
 import numpy as np
@@ -40,22 +40,21 @@ def kendall_matrix(scores: Floats) -> Floats:
 
 
 def kendall_resampled(a: Floats, b: Floats, times: Floats) -> Floats:
-    """Return `kendall` of each of K scores with each of M in R resamples of their N architectures.
+    """Return `kendall` of K pairs of scores in R resamples of their N architectures.
 
-    Scores (K, N) and (M, N) and how often each architecture was drawn (R, N) give (R, K, M); ones
-    give `kendall` itself. Copies of one architecture are ties in both scores, which tau-b leaves
-    out. Takes time and memory of N squared: meant for hundreds of architectures.
+    Scores (K, N) and (K, N), and how often each architecture was drawn (R, N), give (R, K); drawn
+    once each, they give `kendall` itself. Copies of one architecture are ties in both scores, which
+    tau-b leaves out. Takes memory and time of N squared: meant for hundreds of architectures.
     """
-    over_a, over_b = _over(a), _over(b)
-    taus = np.empty((len(times), len(a), len(b)))
-    for i, j in product(range(len(a)), range(len(b))):
-        drawn = times * ~(np.isnan(a[i]) | np.isnan(b[j]))
-        agree, apart_a, apart_b = (
-            np.einsum("rn,rn->r", drawn @ pairs, drawn)
-            for pairs in (over_a[i] * over_b[j], over_a[i] ** 2, over_b[j] ** 2)
+    taus = np.full((len(times), len(a)), np.nan)
+    for k, (one, other) in enumerate(zip(a, b, strict=True)):
+        both = ~(np.isnan(one) | np.isnan(other))
+        drawn, first, second = times[:, both], _over(one[both]), _over(other[both])
+        agree, apart, apart_too = (
+            ((drawn @ pairs) * drawn).sum(axis=1)
+            for pairs in (first * second, np.abs(first), np.abs(second))
         )
-        with np.errstate(invalid="ignore"):
-            taus[:, i, j] = agree / np.sqrt(apart_a * apart_b)
+        np.divide(agree, np.sqrt(apart * apart_too), out=taus[:, k], where=apart * apart_too > 0)
     return taus
 
 
@@ -65,8 +64,8 @@ def resamples(n: int, rng: np.random.Generator, draws: int = 1000) -> Floats:
     return counts
 
 
-def _over(scores: Floats) -> Floats:
-    """Compare every two of N: (K, N) to (K, N, N), 1 where the first is better, -1 where worse."""
-    first, second = scores[:, :, None], scores[:, None, :]
+def _over(score: Floats) -> Floats:
+    """Compare every two of N: 1 where the first is better, -1 where it's worse, else 0."""
+    first, second = score[:, None], score[None]
     order: Floats = np.subtract(first > second, first < second, dtype=np.float64)
     return order
