@@ -185,9 +185,10 @@ def pilot(
                 _part(space, name, archs, ours, theirs, own_taus, trivial or {})
                 for name, archs in zip(PARTS, there, strict=True)
             ]
-            found += [part for part in own if part.tables]
-            every = [arch for archs in there for arch in archs]
-            hours[space] = {task: _core_hours(table, every) for task, table in ours.items()}
+            if any(part.tables for part in own):
+                found += [part for part in own if part.tables]
+                every = [arch for archs in there for arch in archs]
+                hours[space] = {task: _core_hours(table, every) for task, table in ours.items()}
     if not found:
         raise BadValue(f"{bench.name} holds no training of a pilot's architectures")
     told = list(verdicts(found, hours))
@@ -208,8 +209,10 @@ def trivial_values(
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, dict[str, float]]:
     """Fit predictors without a network to the images of `rooms`, by task; needs torch."""
+    from nasbench.training import require_torch
     from nasbench.trivial import trivial
 
+    require_torch("cpu")
     live = find("benchmarks", LIVE).live
     recipes = [] if live is None else list(live.recipes)
     values = {}

@@ -223,7 +223,7 @@ def _print_part(part: Part, real: str) -> None:
 
 
 def _print_matrix(matrix: Matrix) -> None:
-    columns = list(next(iter(matrix.values())))
+    columns = list(dict.fromkeys(column for row in matrix.values() for column in row))
     print_table(
         ["", *columns],
         [[name, *(_two(row.get(c, np.nan)) for c in columns)] for name, row in matrix.items()],

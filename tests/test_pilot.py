@@ -230,9 +230,11 @@ def test_what_is_missing_or_diverged_breaks_nothing(tmp_path: Path) -> None:
     values[4:6] = -1.5  # ties
     hole = np.full((120, 2), NAN)
     tables = [table("cell", "room_layout", values), table("cell", "jigsaw", hole)]
+    tables.append(table("macro", "jigsaw", hole[:60]))
     judged = pilot(write_tables(tmp_path / "holes.h5", tables))
     told = part(judged, "cell", "tune")
     assert list(told.tables) == ["room_layout"]
+    assert list(judged.core_hours) == ["cell"]
     layout = told.tables["room_layout"]
     assert (layout.architectures, layout.seeds) == (59, 2)
     both = ~np.isnan(values[:60]).any(axis=1)
