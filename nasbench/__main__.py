@@ -45,6 +45,7 @@ from nasbench.show import (
     print_info,
     print_json,
     print_list,
+    print_pilot,
     print_records,
     print_run,
     print_study,
@@ -431,6 +432,42 @@ def report(
         return print_json({"page": str(page), "rows": rows.to_dict("records")})
     print_study(rows)
     print(f"\nthe page: {page}")
+
+
+@app.command()
+def pilot(
+    bench: Annotated[
+        str, typer.Argument(metavar="BENCH", help="What was trained: a name, or an .h5 file.")
+    ] = "rooms_pilot",
+    real: Annotated[str, typer.Option(help="The benchmark to agree with.")] = "transnas101",
+    trivial: Annotated[
+        bool, typer.Option("--trivial", help="Fit predictors without a network to the images, too.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Draw figures into this folder.")] = None,
+    json: AsJson = False,
+) -> None:
+    """Say what the pilot of rooms came to: noise, agreement with the real benchmark, cost."""
+    from nasbench.pilot import as_json, open_real, trivial_values
+    from nasbench.pilot import pilot as judge
+
+    opened, (against, why) = open_benchmark(bench), open_real(real)
+    if why:
+        print(f"{why}; what compares with it is left out", file=sys.stderr)
+    with _progress() as progress:
+        values = trivial_values(_bar(progress, "fitting")) if trivial else None
+        judged = judge(opened, against, values)
+    if out:
+        from nasbench.report.pilot import figures
+        from nasbench.store import atomic
+
+        for name, png in figures(judged):
+            with atomic(out / name) as file:
+                file.write(png)
+    if json:
+        return print_json(as_json(judged))
+    print_pilot(judged)
+    if out:
+        print(f"figures: {out}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

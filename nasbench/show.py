@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nasbench.check import Checked
+    from nasbench.pilot import Interval, Judged, Matrix, Part, Pilot, Verdict
 
 
 def print_json(value: Any) -> None:
@@ -159,6 +160,101 @@ def print_check(checked: Checked) -> None:
                 f"missing in {table.address}, {table.schedule}: {each.missing:,} of "
                 f"{each.values:,} values of {each.column}"
             )
+
+
+def print_pilot(pilot: Pilot) -> None:
+    """Print a pilot: its tables, the part to report first, correlations, cost, and the verdicts."""
+    from nasbench.pilot import GROUPS, PARTS, between
+
+    for space in pilot.core_hours:
+        own = [part for part in pilot.parts if part.space == space][::-1]
+        for part in own:
+            _print_part(part, pilot.real)
+        print(
+            f"{space}, {own[0].part}: tau between our tasks, of means over seeds; in the mean "
+            f"{_two(between(own[0].between_tasks))}"
+            + f", in {pilot.real} {_two(between(own[0].real_between_tasks))}"
+            * bool(own[0].real_values)
+        )
+        _print_matrix(own[0].between_tasks)
+        if own[0].real_values:
+            print(f"{space}, {own[0].part}: tau of our tasks with those of {pilot.real}")
+            _print_matrix(own[0].with_real)
+    print("core-hours of a full build with one seed")
+    _print_matrix(
+        {space: {**own, "all": sum(own.values())} for space, own in pilot.core_hours.items()}
+    )
+    told: dict[tuple[str, str, str], dict[str, list[Verdict]]] = {}
+    for verdict in pilot.verdicts:
+        tasks = verdict.task if verdict.task in GROUPS else _tuned(verdict.tuned)
+        key = (verdict.target, verdict.space, tasks)
+        told.setdefault(key, {}).setdefault(verdict.part, []).append(verdict)
+    print_table(
+        ("target", "space", "tasks", *map("met, {}".format, PARTS), f"of {PARTS[-1]}"),
+        [
+            (*key, *_summed([by_part.get(name, by_part.get("all", [])) for name in PARTS]))
+            for key, by_part in told.items()
+        ],
+    )
+
+
+def _print_part(part: Part, real: str) -> None:
+    tables = part.tables.values()
+    most, seeds = (max(getattr(t, name) for t in tables) for name in ("architectures", "seeds"))
+    print(f"{part.space}, {part.part}: {most} architectures, {seeds} seeds")
+    trivial = list(dict.fromkeys(name for table in tables for name in table.trivial))
+    head = ["task", "recipe", "metric", *trivial, "median", "best", "std", "separation"]
+    head += ["held out", "seed tau", "95 %", "seconds"]
+    against = [f"{real} tau", "95 %", "of means", "95 %", "its seed tau", "ceiling", "goal"]
+
+    def row(task: str, told: Judged) -> list[str]:
+        values = [*(told.trivial.get(name, np.nan) for name in trivial), told.median, told.best]
+        cells = [task, _tuned(told.tuned), told.metric, *(_digits(value, 4) for value in values)]
+        cells += [_digits(told.std, 3), _two(told.separation), _two(told.separation_held_out)]
+        cells += [*_interval(told.seed_tau), _digits(told.seconds, 3)]
+        if part.real_values:
+            cells += [*_interval(told.real_tau), *_interval(told.real_tau_of_means)]
+            cells += map(_two, (told.real_seed_tau, told.ceiling, told.goal))
+        return cells
+
+    rows = [row(task, told) for task, told in part.tables.items()]
+    print_table(head + against * bool(part.real_values), rows)
+    print()
+
+
+def _print_matrix(matrix: Matrix) -> None:
+    columns = list(dict.fromkeys(column for row in matrix.values() for column in row))
+    print_table(
+        ["", *columns],
+        [[name, *(_two(row.get(c, np.nan)) for c in columns)] for name, row in matrix.items()],
+    )
+    print()
+
+
+def _summed(by_part: Sequence[Sequence[Verdict]]) -> list[str]:
+    """Count what is met in each part, and say of the last one its only value, or what is missed."""
+    last = by_part[-1]
+    met = [f"{sum(bool(v.met) for v in told)} of {len(told)}" if told else "-" for told in by_part]
+    told = [
+        f"{v.task} {_digits(v.value, 3)} ({v.goal})" for v in last if not v.met or len(last) == 1
+    ]
+    return [*met, ", ".join(told)]
+
+
+def _tuned(tuned: bool) -> str:
+    return "tuned" if tuned else "left out"
+
+
+def _interval(told: Interval) -> tuple[str, str]:
+    return _two(told.value), f"[{_two(told.low)}, {_two(told.high)}]"
+
+
+def _two(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:,.2f}"
+
+
+def _digits(value: float, digits: int) -> str:
+    return "-" if np.isnan(value) else f"{value:.{digits}g}"
 
 
 def when(at: str | int) -> str:

@@ -69,6 +69,37 @@ def between_runs(values: Floats, network: Whole, rng: np.random.Generator) -> No
     return Noise(_root_mean(variance), _mean(taus), len(sizes), int(sizes.sum()))
 
 
+def separation(scores: Floats) -> tuple[float, float]:
+    """Return by how many standard deviations of one training the best stands above the median.
+
+    Of scores (N, S), more is better, of the networks with all S trainings. The first number takes
+    the best mean of the S as it is; the best of many noisy means has had luck, so it is too high.
+    For the second, all trainings but one choose the best, and the one left out says its score and
+    the median; the mean over which one is left out. What was chosen is at most as good as the best
+    there is, so it is rather too low. NaN where the noise is not known, S < 2.
+    """
+    known = scores[~np.isnan(scores).any(axis=1)]
+    if scores.shape[1] < 2 or not len(known):
+        return np.nan, np.nan
+    means, apart = known.mean(axis=1), []
+    with np.errstate(divide="ignore", invalid="ignore"):  # all equal, or most of them infinite
+        for left in range(known.shape[1]):
+            chosen = np.delete(known, left, axis=1).mean(axis=1).argmax()
+            apart.append(known[chosen, left] - np.median(known[:, left]))
+        both = np.array([means.max() - np.median(means), np.mean(apart)])
+        high, low = both / between_seeds(known).std
+    return float(high), float(low)
+
+
+def ceiling(tau: float, other: float) -> float:
+    """Return what tau between single trainings of two tables can reach, of tau between two of each.
+
+    A training agrees with the truth behind it as the square root of its reliability, so two tables
+    of one truth agree as the product of the two roots. Negative ones count as 0, NaN stays.
+    """
+    return float(np.sqrt(np.maximum(tau, 0)) * np.sqrt(np.maximum(other, 0)))
+
+
 def _root_mean(variance: Any) -> float:
     return float(np.sqrt(np.mean(variance)))
 

@@ -91,28 +91,91 @@ def _scale(axes: Any, values: Floats, medians: Floats) -> float:
     return floor
 
 
+class Heat(NamedTuple):
+    """A matrix of correlations (R, C), what its rows and columns are, and whose."""
+
+    title: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    matrix: Floats
+    x_label: str = ""
+    y_label: str = ""
+
+
 def heatmap(names: Sequence[str], matrix: Floats) -> bytes:
     """Draw a matrix of correlations."""
+    return heatmaps([Heat("", names, names, matrix)])
+
+
+def heatmaps(panels: Sequence[Heat]) -> bytes:
+    """Draw matrices of correlations side by side; what is NaN stays empty."""
     import seaborn as sns
 
-    side = 1.4 + 0.5 * len(names)
-    with _figure("white", side + 1, side) as figure:
-        axes = figure.add_subplot()
-        sns.heatmap(
-            matrix,
-            ax=axes,
-            vmin=-1,
-            vmax=1,
-            cmap="vlag",
-            annot=True,
-            fmt=".2f",
-            square=True,
-            linewidths=1,
-            xticklabels=names,
-            yticklabels=names,
-            cbar_kws={"label": "Kendall's tau-b", "shrink": 0.8},
-        )
-        axes.set_xticklabels(names, rotation=40, ha="right", rotation_mode="anchor")
+    width = sum(2.4 + 0.5 * len(panel.columns) for panel in panels)
+    high = 1.4 + 0.5 * max(len(panel.rows) for panel in panels)
+    with _figure("white", width, high) as figure:
+        shares = [len(panel.columns) for panel in panels]
+        every = figure.subplots(1, len(panels), squeeze=False, width_ratios=shares)[0]
+        for axes, panel in zip(every, panels, strict=True):
+            sns.heatmap(
+                panel.matrix,
+                ax=axes,
+                vmin=-1,
+                vmax=1,
+                cmap="vlag",
+                annot=True,
+                fmt=".2f",
+                square=True,
+                linewidths=1,
+                xticklabels=panel.columns,
+                yticklabels=panel.rows,
+                cbar=axes is every[-1],
+                cbar_kws={"label": "Kendall's tau-b", "shrink": 0.8},
+            )
+            axes.set_xlabel(panel.x_label)
+            axes.set_ylabel(panel.y_label)
+            if panel.title:
+                axes.set_title(panel.title, fontweight="bold")
+            axes.set_xticklabels(panel.columns, rotation=40, ha="right", rotation_mode="anchor")
+        return _png(figure)
+
+
+class Cloud(NamedTuple):
+    """Points by what they are, each (N,) along x and along y, and what they are of."""
+
+    title: str
+    x_label: str
+    y_label: str
+    points: Mapping[str, tuple[Floats, Floats]]
+
+
+def scatter(panels: Sequence[Cloud], kinds: Sequence[str]) -> bytes:
+    """Draw one panel a cloud; of the kinds of points, every second one is hollow."""
+    import seaborn as sns
+
+    colours = sns.color_palette("colorblind")
+    wide = min(len(panels), 4)
+    high = -(-len(panels) // wide)
+    with _figure("ticks", max(2.6 * wide, 5), 2.5 * high + 0.4) as figure:
+        drawn: dict[str, Any] = {}
+        for place, panel in enumerate(panels, 1):
+            axes = figure.add_subplot(high, wide, place)
+            axes.set_title(panel.title, fontweight="bold")
+            axes.set_xlabel(panel.x_label)
+            axes.set_ylabel(panel.y_label)
+            axes.grid(color="0.92")
+            axes.set_axisbelow(True)
+            for kind, (x, y) in panel.points.items():
+                number = kinds.index(kind)
+                colour = colours[number // 2 % 10]
+                look = {"facecolors": "none"} if number % 2 else {"color": colour}
+                drawn[kind] = axes.scatter(
+                    x, y, s=9, alpha=0.8, linewidths=0.8, edgecolors=[colour], **look
+                )
+            sns.despine(ax=axes)
+        shown = [kind for kind in kinds if kind in drawn]
+        handles = [drawn[kind] for kind in shown]
+        figure.legend(handles, shown, loc="outside upper center", ncols=4, frameon=False)
         return _png(figure)
 
 
