@@ -14,7 +14,7 @@ from shutil import rmtree
 from nasbench.errors import BadFile, BadValue, NotApplicable, OutsideSpace
 from nasbench.find import find, names, unknown
 from nasbench.recipe import Live, Trainable
-from nasbench.store import Benchmark, split, write
+from nasbench.store import Benchmark, choose, split, write
 from nasbench.table import Table
 
 _FILE = re.compile(r"(.+?\.(?:h5|py))(?:/|$)(.*)", re.DOTALL)
@@ -100,7 +100,10 @@ def open_benchmark(name: str | Path) -> Benchmark:
     if text in (known := names("benchmarks")) or text.endswith(".py"):
         if wants := find("benchmarks", text).wants:
             raise BadFile(f"{text} is not imported yet: nasbench import {text} PATH ({wants})")
-        raise BadFile(f"{text} has no table: train its networks, with --live")
+        raise BadFile(
+            f"{text} has no table: train its networks, with --live, or all of them, with nasbench "
+            "build and nasbench pack"
+        )
     raise unknown("benchmark", text, sorted({*there, *known}))
 
 
@@ -124,16 +127,32 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
     `NotApplicable` where the benchmark does not say how to train.
     """
     name, parts = _parts(address)
-    declared = find("benchmarks", name)
-    if (live := declared.live) is None:
-        raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
-    tasks = {space: tuple(live.recipes) for space in live.spaces}
-    key, rest = split(declared.name, tasks, parts)
+    bench, live = _live(name)
+    key, rest = split(bench, live.tables, parts)
     if len(key) > 2:
         raise BadValue(f"{address!r}: a schedule picks what is looked up, and nothing is here")
     space, task = key
-    where = f"{declared.name}/{space}/{task}"
-    return Trainable(where, live.spaces[space], live.recipes[task], images), rest
+    return live.trainable(bench, space, task, images), rest
+
+
+def trainables(
+    name: str, spaces: Sequence[str] = (), tasks: Sequence[str] = (), images: Path | None = None
+) -> list[Trainable]:
+    """List what a benchmark trains, by spaces and then by tasks in the order given; by default all.
+
+    `name` and `images` are as in `trainable`. Raises `UnknownName`, `NotApplicable`.
+    """
+    bench, live = _live(name)
+    chosen = choose(bench, live.tables, spaces, tasks)
+    return [live.trainable(bench, space, task, images) for space, task in chosen]
+
+
+def _live(name: str) -> tuple[str, Live]:
+    """Say how a benchmark is trained, and what it's called."""
+    declared = find("benchmarks", name)
+    if declared.live is None:
+        raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
+    return declared.name, declared.live
 
 
 def _parts(address: str) -> tuple[str, list[str]]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from nasbench.commands.building import build, merge
 from nasbench.commands.lookup import best, query
 from nasbench.commands.search import report, run, study
 from nasbench.commands.tables import check, convert, count, images, import_, info, list_
@@ -20,6 +21,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "query": query,
     "run": run,
     "train": train,
+    "build": build,
+    "merge": merge,
     "study": study,
     "report": report,
 }

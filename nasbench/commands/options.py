@@ -27,6 +27,12 @@ TableAt = Annotated[
 ImagesAt = Annotated[
     Path | None, typer.Option(help="Where the images are, if they are yours to bring.")
 ]
+JournalAt = Annotated[
+    Path | None,
+    typer.Option("--journal", help="The file of trainings; that of searches with --live."),
+]
+Spaces = Annotated[str | None, typer.Option(help="Comma-separated; all.")]
+Tasks = Annotated[str | None, typer.Option(help="Comma-separated; all.")]
 Queries = Annotated[int | None, typer.Option(help="Most trainings of a run.")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs of a run.")]
 Seconds = Annotated[float | None, typer.Option(help="Most seconds of training, as recorded.")]

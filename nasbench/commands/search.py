@@ -19,6 +19,8 @@ from nasbench.commands.options import (
     ImagesAt,
     Queries,
     Seconds,
+    Spaces,
+    Tasks,
     budget_of,
     listed,
     some,
@@ -90,8 +92,8 @@ def run(
 def study(
     bench: Bench,
     out: Annotated[Path, typer.Option(help="The folder of traces; an earlier one is continued.")],
-    spaces: Annotated[str | None, typer.Option(help="Comma-separated; all.")] = None,
-    tasks: Annotated[str | None, typer.Option(help="Comma-separated; all.")] = None,
+    spaces: Spaces = None,
+    tasks: Tasks = None,
     schedule: Annotated[
         str | None, typer.Option(help="The training schedule; each table's default.")
     ] = None,
