@@ -59,7 +59,8 @@ class Declared:
 
     `answers` is what a lookup gives unless told otherwise ("best" or "final"); `wants` says in a
     few words which published files `read` takes; without a path it finds one by itself, or says how
-    to give one. `live` says how its networks are trained, if they can be.
+    to give one. `live` says how its networks are trained, if they can be, and `licence` is that of
+    tables of such trainings.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Declared:
     wants: str = ""
     read: Callable[[Path | None, Job], Published] | None = None
     live: Live | None = None
+    licence: str = ""
 
 
 def home() -> Path:
@@ -187,7 +189,7 @@ def import_benchmark(
     declared = find("benchmarks", name)
     if declared.read is None:
         raise BadValue(f"{name} is imported from nothing: its networks are trained, with --live")
-    target = home() / f"{_plain_name(as_name or declared.name)}.h5"
+    target = home() / f"{plain_name(as_name or declared.name)}.h5"
     source = "" if path is None else str(Path(path).resolve())
     scratch = home().parent / "scratch" / f"{target.stem}-{digest(source.encode())[:12]}"
     if path is not None and not Path(path).exists():
@@ -199,7 +201,7 @@ def import_benchmark(
     for address, table in published.tables:
         verify(address, table)
     if published.name and not as_name:
-        target = target.with_name(f"{_plain_name(published.name)}.h5")
+        target = target.with_name(f"{plain_name(published.name)}.h5")
     header = {
         "benchmark": target.stem,
         "title": published.title or declared.title,
@@ -217,7 +219,8 @@ def import_benchmark(
     return Benchmark(target)
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return what can name a benchmark and its file; raises `BadValue`."""
     if name.isidentifier():
         return name
     raise BadValue(f"{name!r} can't name a benchmark: letters, digits and _ only")

@@ -22,9 +22,11 @@ from nasbench.trace import Traces
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nasbench.audit import Audited
     from nasbench.build import Build, Estimate, Left
     from nasbench.check import Checked
     from nasbench.journal import Merged
+    from nasbench.pack import Missing
 
 
 def print_json(value: Any) -> None:
@@ -338,6 +340,42 @@ def print_merged(merged: Sequence[tuple[str, Merged]], into: str) -> None:
     head = ("journal", "new", "longer than ours", "known", "differ: ours stay")
     print_table(head, [(path, *vars(each).values()) for path, each in merged])
     print(f"merged into {into}")
+
+
+def print_packed(bench: Benchmark, missing: Sequence[Missing]) -> None:
+    """Print what was packed, and what is not complete."""
+    for space, task in bench:
+        table = bench[space, task]
+        seeds = ", ".join(map(str, table.seed.tolist()))
+        print(f"{table.address}: {len(table):,} architectures, seeds {seeds}")
+    for each in missing:
+        print(f"not complete: {each.address}: {each.there:,} of {each.classes:,} networks")
+    print(f"written to {bench.path}, {bench.path.stat().st_size / 1e6:,.1f} MB")
+
+
+def print_audited(found: Sequence[Audited]) -> None:
+    """Print how the trainings of an audit compare, a line a table."""
+    head = ("table", "rows", "equal", "metric", "largest difference", "in seed std", "tau")
+    print_table(
+        head,
+        [
+            (
+                each.address,
+                each.rows,
+                each.equal,
+                each.metric,
+                each.largest,
+                each.largest / each.noise if each.noise else float("nan"),
+                each.tau,
+            )
+            for each in found
+        ],
+    )
+    print("\nequal: every number, bit for bit; differences are of the last validation value")
+    if unknown := [each.address for each in found if each.noise != each.noise]:
+        print(f"seed noise is not known where there is one seed: {', '.join(unknown)}")
+    for each in filter(lambda audited: audited.parts, found):
+        print(f"not what it was when {each.address} was trained: {', '.join(each.parts)}")
 
 
 def print_study(rows: pd.DataFrame) -> None:

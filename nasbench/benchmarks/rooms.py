@@ -44,4 +44,5 @@ BENCHMARK = Declared(
     citation="this project",
     answers="final",
     live=Live({"cell": "transnas_cell", "macro": "transnas_macro"}, RECIPES),
+    licence="Apache-2.0",
 )

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from nasbench.commands.building import build, merge
+from nasbench.commands.building import audit, build, merge, pack
 from nasbench.commands.lookup import best, query
 from nasbench.commands.search import report, run, study
 from nasbench.commands.tables import check, convert, count, images, import_, info, list_
@@ -23,6 +23,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "train": train,
     "build": build,
     "merge": merge,
+    "pack": pack,
+    "audit": audit,
     "study": study,
     "report": report,
 }

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench.benchmark import trainables
+from nasbench.benchmark import open_benchmark, trainables
 from nasbench.commands.options import (
     CORES,
     AsJson,
+    Bench,
     ImagesAt,
     JournalAt,
     Spaces,
@@ -27,9 +28,11 @@ from nasbench.commands.progress import bars, load_images
 from nasbench.errors import BadValue
 from nasbench.recipe import Trainable
 from nasbench.show import (
+    print_audited,
     print_estimates,
     print_json,
     print_merged,
+    print_packed,
     print_plan,
     time_left,
 )
@@ -37,7 +40,7 @@ from nasbench.show import (
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from nasbench.build import Build, Shard
+    from nasbench.build import Shard
     from nasbench.pool import Processes
     from nasbench.training import Job
 
@@ -89,7 +92,9 @@ def build(
     jobs = work.few() if dry_run else None
     trained = 0
     with bars() as progress, _processes(workers) as pool:
-        _load(progress, work, jobs)
+        pairs = zip(work.parts, work.left, strict=True)
+        todo = [part.where for part, left in pairs if left]
+        _load(progress, todo if jobs is None else [job.where for job in jobs])
         bar = progress.add_task("", total=work.total if jobs is None else work.done + len(jobs))
         said, log = monotonic(), progress.disable
         for done, left in work.run(work.jobs() if jobs is None else jobs, pool):
@@ -134,6 +139,86 @@ def merge(
     print_merged(found, str(into))
 
 
+def pack(
+    bench: Trained,
+    out: Annotated[Path, typer.Option(help="The .h5 file; an earlier one is replaced.")],
+    journal: JournalAt = None,
+    spaces: Spaces = None,
+    tasks: Tasks = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Also tables that are not complete, as they are.")
+    ] = False,
+    name: Annotated[str | None, typer.Option(help="Of the benchmark; its own.")] = None,
+    images: ImagesAt = None,
+    json: AsJson = False,
+) -> None:
+    """Write what was trained as a benchmark's file, which says how each number was made.
+
+    A table is complete if one network of every class was trained with seed 0; it has all seeds that
+    every class has. With --partial the rows are the networks that were trained.
+    """
+    from nasbench.journal import Journal
+    from nasbench.pack import pack as pack_benchmark
+    from nasbench.training import require_torch
+
+    require_torch()
+    if out.suffix != ".h5":
+        raise BadValue(f"--out {out}: a benchmark's file ends in .h5")
+    first = trainables(bench, listed(spaces), listed(tasks), images)[0]
+    source = Journal(first.address.partition("/")[0], journal)
+    packed, missing = pack_benchmark(
+        bench,
+        out,
+        source,
+        listed(spaces),
+        listed(tasks),
+        partial=partial,
+        as_name=name or "",
+        images=images,
+    )
+    if json:
+        told = {"path": str(packed.path), "content_sha256": packed.header["content_sha256"]}
+        return print_json({**told, "missing": [asdict(each) for each in missing]})
+    print_packed(packed, missing)
+
+
+def audit(
+    bench: Bench,
+    rows: Annotated[int, typer.Option(help="Trained again, of each table.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the choice of rows.")] = 0,
+    spaces: Spaces = None,
+    tasks: Tasks = None,
+    workers: Annotated[int, typer.Option(help="Processes, of one thread each.")] = CORES,
+    images: ImagesAt = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Even if recipe, trainer or images have changed.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """Train random rows of a packed benchmark again, and compare them with what it holds.
+
+    On the machine that trained them they are equal bit for bit; on another they differ as two seeds
+    do. The exit code is 2 where they differ by far more.
+    """
+    from nasbench.audit import audit as audit_benchmark
+    from nasbench.audit import draw, retrain
+    from nasbench.training import require_torch
+
+    require_torch()
+    opened, workers = open_benchmark(bench), some(workers)
+    drawn = draw(opened, rows, seed, listed(spaces), listed(tasks), images=images, anyway=anyway)
+    with bars() as progress, _processes(workers) as pool:
+        _load(progress, [again.where for again in drawn])
+        trained = dict(progress.track(retrain(drawn, pool), len(drawn), description="training"))
+    found = audit_benchmark(opened, {again: trained[again] for again in drawn})
+    if json:
+        print_json([{**asdict(each), "far": each.far} for each in found])
+    else:
+        print_audited(found)
+    if far := [each.address for each in found if each.far]:
+        raise BadValue(f"retrained values are far beyond noise from the recorded ones: {far}")
+
+
 def _shard(text: str | None) -> Shard:
     from nasbench.build import WHOLE, Shard
 
@@ -157,16 +242,14 @@ def _processes(workers: int) -> Iterator[Processes | None]:
             pool.stop()
 
 
-def _load(progress: Progress, work: Build, jobs: Iterable[Job] | None) -> None:
+def _load(progress: Progress, todo: Iterable[Trainable]) -> None:
     """Load each set of images once, so that workers find what is rendered."""
-    pairs = zip(work.parts, work.left, strict=True)
-    todo = [part.where for part, left in pairs if left] if jobs is None else [j.where for j in jobs]
-    sets: dict[object, Trainable] = {}
+    sets: set[object] = set()
     for where in todo:
         recipe = where.recipe
         key = (recipe.images, recipe.size, recipe.train, recipe.valid, recipe.test)
         if key not in sets:
-            sets[key] = where
+            sets.add(key)
             load_images(progress, where)
 
 
