@@ -15,7 +15,7 @@ from nasbench.build import shuffled
 from nasbench.errors import BadValue, NotRecorded
 from nasbench.metrics.noise import between_seeds
 from nasbench.metrics.ranking import kendall
-from nasbench.pack import changed, recipes
+from nasbench.pack import changed, recipes, training_loss
 from nasbench.pool import each
 from nasbench.recipe import Trainable, Trained
 from nasbench.space import Architecture
@@ -168,7 +168,11 @@ def _seed(table: Table, again: Again) -> int:
 def _equal(table: Table, again: Again, trained: Trained) -> bool:
     """Say whether every number of a training is the recorded one, bit for bit."""
     k = _seed(table, again)
-    now = {Point("curve", *name.split("/", 1)): curve for name, curve in trained.curves.items()}
+    now = {}
+    for name, curve in trained.curves.items():
+        split, _, metric = name.partition("/")
+        metric = training_loss(again.where) if split == "train" else metric
+        now[Point("curve", split, metric)] = curve
     now |= {Point("final", "test", metric): [value] for metric, value in trained.test.items()}
     return all(
         np.array_equal(

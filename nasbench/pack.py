@@ -207,7 +207,7 @@ def _table(
     for name, curve in curves.items():
         split, _, metric = name.partition("/")
         if split == "train":
-            metric = _loss(where)
+            metric = training_loss(where)
         if not metric:
             continue
         columns[Point("curve", split, metric)] = Column(curve)
@@ -236,7 +236,7 @@ def _best(score: NDArray[np.float32]) -> NDArray[np.int64]:
     return best
 
 
-def _loss(where: Trainable) -> str:
+def training_loss(where: Trainable) -> str:
     """Name the metric that a task's training loss is; "" where it has no metric for it."""
     losses = (metric.name for metric in where.task if metric.goal == "min")
     return next((name for name in losses if name in ("loss", "l1_loss")), "")
