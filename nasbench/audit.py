@@ -76,7 +76,7 @@ class Audited:
         if self.equal == self.rows:
             return False
         limit = self.spread if np.isnan(self.noise) else FAR * sqrt(2) * self.noise
-        return not self.typical <= limit
+        return self.typical > limit
 
 
 def draw(
@@ -137,6 +137,7 @@ def audit(bench: Benchmark, trained: Mapping[Again, Trained]) -> list[Audited]:
         same = (then == now) | (np.isnan(then) & np.isnan(now))  # also where both are infinite
         with np.errstate(invalid="ignore"):
             off = np.where(same, 0.0, np.abs(then - now))
+        ends = off[np.isfinite(off)]  # whether a training diverges is as much chance as its value
         paths = np.array([table.space.has_path(table.rows.archs[row]) for row in stands])
         finite = main[np.isfinite(main)]
         found.append(
@@ -146,7 +147,7 @@ def audit(bench: Benchmark, trained: Mapping[Again, Trained]) -> list[Audited]:
                 sum(_equal(table, again, t) for again, t in own),
                 metric.name,
                 float(off.max()),
-                float(np.sqrt(np.mean(off**2))),
+                float(np.sqrt(np.mean(ends**2))) if len(ends) else np.nan,
                 between_seeds(main[stands[paths]]).std,
                 float(finite.std()) if len(finite) else np.nan,
                 kendall(then, now.astype(np.float64)),

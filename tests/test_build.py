@@ -170,7 +170,8 @@ def test_what_is_built_is_not_built_again(capsys: pytest.CaptureFixture[str], lo
 def test_a_search_recalls_what_was_built(capsys: pytest.CaptureFixture[str], log: Log) -> None:
     built("--tasks", "jigsaw")
     before = len(log)
-    assert main(["run", f"{HERE}/jigsaw/random_search/0", "--live", "--queries", "9"]) == 0
+    line = ["run", f"{HERE}/jigsaw/random_search/0", "--live", "--workers", "1"]
+    assert main([*line, "--queries", "9"]) == 0
     again = {(address, arch) for address, arch, _ in log[before:]}
     assert all(SPACE.canonical(arch) != arch for _, arch in again)
     assert len(again) < 9
@@ -305,19 +306,19 @@ def test_a_packed_file_holds_what_the_journal_has(
         for row, arch in enumerate(SPACE):
             stands = SPACE.spell(SPACE.canonical(arch))
             for seed in (0, 1):
-                trained, main = kept[stands, seed], table.task.metric.name
-                curve = np.float32(trained.curves[f"valid/{main}"])
+                trained, metric = kept[stands, seed], table.task.metric.name
+                curve = np.float32(trained.curves[f"valid/{metric}"])
                 assert table.value(arch, seed=seed) == curve[-1]
                 assert table.value(arch, at=1, seed=seed) == curve[0]
                 assert table.value(arch, at="best", seed=seed) == curve.max()
-                assert table.value(arch, "test", seed=seed) == np.float32(trained.test[main])
+                assert table.value(arch, "test", seed=seed) == np.float32(trained.test[metric])
                 assert table.seconds is not None
                 assert table.seconds[row, seed].tolist() == np.float32(trained.seconds).tolist()
         size = live.size(where, SPACE.at(7))
         assert table.query(7).info == {"params": size.params, "macs": size.macs}
-        counts = [live.size(where, arch) for arch in SPACE]
-        assert table.info["macs"] == [each.macs for each in counts]
-        assert table.info["params"] == [each.params for each in counts]
+        counts = [live.size(where, arch) for arch in list(SPACE)[::9]]
+        assert table.info["macs"][::9] == [each.macs for each in counts]
+        assert table.info["params"][::9] == [each.params for each in counts]
     recipes = json.loads(bench.header[RECIPES])
     assert recipes["cell/jigsaw"]["content_sha256"] == trainable(f"{HERE}/jigsaw")[0].content_sha256
     assert recipes["cell/jigsaw"]["recipe"]["options"] == {"permutations": 4}

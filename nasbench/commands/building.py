@@ -83,8 +83,8 @@ def build(
 
     tables = trainables(bench, listed(spaces), listed(tasks), images)
     workers, own = some(workers), _shard(shard)
-    parts = plan(tables, seeds, sample=sample, sample_seed=sample_seed, shard=own)
     require_torch()
+    parts = plan(tables, seeds, sample=sample, sample_seed=sample_seed, shard=own)
     name = tables[0].address.partition("/")[0]
     work = Build(parts, Journal(name, journal))
     if not json:
