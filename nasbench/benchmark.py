@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,7 @@ from shutil import rmtree
 from nasbench.errors import BadFile, BadValue, NotApplicable, OutsideSpace
 from nasbench.find import find, names, unknown
 from nasbench.recipe import Live, Trainable
-from nasbench.store import Benchmark, split, write
+from nasbench.store import Benchmark, choose, split, write
 from nasbench.table import Table
 
 _FILE = re.compile(r"(.+?\.(?:h5|py))(?:/|$)(.*)", re.DOTALL)
@@ -59,7 +59,8 @@ class Declared:
 
     `answers` is what a lookup gives unless told otherwise ("best" or "final"); `wants` says in a
     few words which published files `read` takes; without a path it finds one by itself, or says how
-    to give one. `live` says how its networks are trained, if they can be.
+    to give one. `live` says how its networks are trained, if they can be, and `licence` is that of
+    tables of such trainings.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Declared:
     wants: str = ""
     read: Callable[[Path | None, Job], Published] | None = None
     live: Live | None = None
+    licence: str = ""
 
 
 def home() -> Path:
@@ -100,7 +102,10 @@ def open_benchmark(name: str | Path) -> Benchmark:
     if text in (known := names("benchmarks")) or text.endswith(".py"):
         if wants := find("benchmarks", text).wants:
             raise BadFile(f"{text} is not imported yet: nasbench import {text} PATH ({wants})")
-        raise BadFile(f"{text} has no table: train its networks, with --live")
+        raise BadFile(
+            f"{text} has no table: train its networks, with --live, or all of them, with nasbench "
+            "build and nasbench pack"
+        )
     raise unknown("benchmark", text, sorted({*there, *known}))
 
 
@@ -124,19 +129,32 @@ def trainable(address: str, images: Path | None = None) -> tuple[Trainable, list
     `NotApplicable` where the benchmark does not say how to train.
     """
     name, parts = _parts(address)
-    declared = find("benchmarks", name)
-    if (live := declared.live) is None:
-        raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
-    tasks = {space: tuple(live.recipes) for space in live.spaces}
-    key, rest = split(declared.name, tasks, parts)
+    bench, live = _live(name)
+    key, rest = split(bench, live.tables, parts)
     if len(key) > 2:
         raise BadValue(f"{address!r}: a schedule picks what is looked up, and nothing is here")
     space, task = key
-    where = f"{declared.name}/{space}/{task}"
-    recipe = live.recipes[task]
-    if space in live.scales:
-        recipe = replace(recipe, scale=live.scales[space])
-    return Trainable(where, live.spaces[space], recipe, images), rest
+    return live.trainable(bench, space, task, images), rest
+
+
+def trainables(
+    name: str, spaces: Sequence[str] = (), tasks: Sequence[str] = (), images: Path | None = None
+) -> list[Trainable]:
+    """List what a benchmark trains, by spaces and then by tasks in the order given; by default all.
+
+    `name` and `images` are as in `trainable`. Raises `UnknownName`, `NotApplicable`.
+    """
+    bench, live = _live(name)
+    chosen = choose(bench, live.tables, spaces, tasks)
+    return [live.trainable(bench, space, task, images) for space, task in chosen]
+
+
+def _live(name: str) -> tuple[str, Live]:
+    """Say how a benchmark is trained, and what it's called."""
+    declared = find("benchmarks", name)
+    if declared.live is None:
+        raise NotApplicable(f"not applicable: {declared.name} does not say how it is trained")
+    return declared.name, declared.live
 
 
 def _parts(address: str) -> tuple[str, list[str]]:
@@ -171,7 +189,7 @@ def import_benchmark(
     declared = find("benchmarks", name)
     if declared.read is None:
         raise BadValue(f"{name} is imported from nothing: its networks are trained, with --live")
-    target = home() / f"{_plain_name(as_name or declared.name)}.h5"
+    target = home() / f"{plain_name(as_name or declared.name)}.h5"
     source = "" if path is None else str(Path(path).resolve())
     scratch = home().parent / "scratch" / f"{target.stem}-{digest(source.encode())[:12]}"
     if path is not None and not Path(path).exists():
@@ -183,7 +201,7 @@ def import_benchmark(
     for address, table in published.tables:
         verify(address, table)
     if published.name and not as_name:
-        target = target.with_name(f"{_plain_name(published.name)}.h5")
+        target = target.with_name(f"{plain_name(published.name)}.h5")
     header = {
         "benchmark": target.stem,
         "title": published.title or declared.title,
@@ -201,7 +219,8 @@ def import_benchmark(
     return Benchmark(target)
 
 
-def _plain_name(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return what can name a benchmark and its file; raises `BadValue`."""
     if name.isidentifier():
         return name
     raise BadValue(f"{name!r} can't name a benchmark: letters, digits and _ only")

@@ -159,6 +159,13 @@ def parts(space: Space) -> tuple[tuple[Architecture, ...], tuple[Architecture, .
     return dealt[0::2], dealt[1::2]
 
 
+def members(space: Space, part: str) -> tuple[Architecture, ...]:
+    """Return the architectures of one part, by its name. Raises `BadValue`, `NotApplicable`."""
+    if part not in PARTS:
+        raise BadValue(f"the pilot has no part {part!r}: there are {' and '.join(PARTS)}")
+    return parts(space)[PARTS.index(part)]
+
+
 def pilot(
     bench: Benchmark,
     real: Benchmark | None = None,

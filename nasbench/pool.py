@@ -6,15 +6,17 @@ import os
 import pickle
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
+    FIRST_COMPLETED,
     BrokenExecutor,
     Executor,
     Future,
     ProcessPoolExecutor,
-    as_completed,
 )
+from concurrent.futures import wait as wait_for
 from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from threading import Thread, current_thread, main_thread
@@ -24,6 +26,9 @@ from nasbench.errors import BadValue, RunnerFailed
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+AHEAD = 256
+"""Jobs that are sent to an executor and not done yet; those behind them are not made yet."""
 
 
 class Processes(ProcessPoolExecutor):
@@ -52,11 +57,12 @@ class Processes(ProcessPoolExecutor):
 
 
 def each(
-    function: Callable[[Job], Result], jobs: Sequence[Job], executor: Executor | None = None
+    function: Callable[[Job], Result], jobs: Iterable[Job], executor: Executor | None = None
 ) -> Iterator[tuple[Job, Result]]:
     """Do the jobs, here or on an executor, and yield each with its result when it's done.
 
-    The first one that fails ends them all; what was finished stays. Raises `RunnerFailed` where a
+    They are begun in order, and asked for when their turn comes near, so there may be many. The
+    first one that fails ends them all; what was finished stays. Raises `RunnerFailed` where a
     worker dies, `BadValue` for a job that can't be sent to another process.
     """
     if executor is None:
@@ -64,12 +70,16 @@ def each(
             yield job, function(job)
         return
     futures: dict[Future[Result], Job] = {}
+    waiting = iter(jobs)
     try:
-        with _deaf():
-            for job in jobs:
-                futures[executor.submit(_run, _packed(function, job))] = job
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        while True:
+            with _deaf():
+                for job in islice(waiting, AHEAD - len(futures)):
+                    futures[executor.submit(_run, _packed(function, job))] = job
+            if not futures:
+                return
+            for future in wait_for(futures, return_when=FIRST_COMPLETED).done:
+                yield futures.pop(future), future.result()
     except BrokenExecutor as error:
         raise RunnerFailed(f"a worker process died (out of memory?): {error}") from error
     except BaseException:

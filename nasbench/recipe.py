@@ -88,6 +88,18 @@ class Live:
     recipes: Mapping[str, Recipe]
     scales: Mapping[str, Scale] = field(default_factory=dict[str, Scale])
 
+    @property
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """The spaces, and the tasks of each, as a benchmark's file lists them."""
+        return {space: tuple(self.recipes) for space in self.spaces}
+
+    def trainable(self, bench: str, space: str, task: str, images: Path | None) -> Trainable:
+        """Return one space on one task, as the benchmark of that name trains it."""
+        recipe = self.recipes[task]
+        if space in self.scales:
+            recipe = replace(recipe, scale=self.scales[space])
+        return Trainable(f"{bench}/{space}/{task}", self.spaces[space], recipe, images)
+
 
 @dataclass(frozen=True)
 class Trainable:
@@ -145,14 +157,24 @@ class Trainable:
         recipe, told = self.recipe, {} if tick is None else {"tick": tick}
         return Wanted(split, recipe.size, getattr(recipe, split), self.path, **told)
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """What results follow from beside architecture and seed: plain values, by what they are.
+
+        `VERSION`, the recipe, the space (its text too if it is a file), and digests of the images.
+        """
+        own = Path(self.space_name)
+        return {
+            "version": VERSION,
+            "recipe": asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale)),
+            "space": [self.space_name, own.read_text("utf-8") if own.suffix == ".py" else ""],
+            "images": [self.images.digest(self.wanted(s)) for s in ("train", "valid", "test")],
+        }
+
     @cached_property
     def content_sha256(self) -> str:
-        """A checksum of recipe, space, images and `VERSION`; another one, other results."""
-        recipe = asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale))
-        own = Path(self.space_name)
-        space = [self.space_name, own.read_text(encoding="utf-8") if own.suffix == ".py" else ""]
-        images = [self.images.digest(self.wanted(s)) for s in ("train", "valid", "test")]
-        told = json.dumps([VERSION, recipe, space, images], sort_keys=True, default=repr)
+        """A checksum of the `content`; with another one, other results."""
+        told = json.dumps(list(self.content.values()), sort_keys=True, default=repr)
         return sha256(told.encode()).hexdigest()
 
 

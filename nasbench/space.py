@@ -167,6 +167,14 @@ class Space(ABC):
         ids, first = self._classes(view)
         return self.at(int(first[ids[self.index(self.check(arch))]]))
 
+    def trained_as(self, view: str = "as_built") -> NDArray[np.int32]:
+        """Return by number the member that stands for the class of each: `(len,)`.
+
+        It is the first of the class in order of iteration, as `canonical` says: the smallest row.
+        """
+        ids, first = self._classes(view)
+        return first[ids].astype(np.int32)
+
     def _classes(self, view: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if self.check_view(view) not in self._class_cache:
             seen: dict[Hashable, int] = {}

@@ -176,6 +176,30 @@ def split(
     return (space, task, *schedule), rest
 
 
+def choose(
+    bench: str, spaces: Mapping[str, Sequence[str]], wanted: Sequence[str], tasks: Sequence[str]
+) -> list[tuple[str, str]]:
+    """List the (space, task) pairs of the wanted spaces and tasks, in the order given.
+
+    `spaces` are those of the benchmark, with their tasks; nothing wanted means all. Raises
+    `UnknownName`.
+    """
+    for space in wanted:
+        if space not in spaces:
+            raise unknown(f"space of {bench}", space, list(spaces))
+    chosen = {space: spaces[space] for space in wanted or spaces}
+    known = sorted({task for own in chosen.values() for task in own})
+    for task in tasks:
+        if task not in known:
+            raise unknown(f"task of {bench}", task, known)
+    return [
+        (space, task)
+        for space, own in chosen.items()
+        for task in dict.fromkeys(tasks or own)
+        if task in own
+    ]
+
+
 @contextmanager
 def _intact(path: Path) -> Iterator[None]:
     """Say in one line what h5py found wrong with a damaged file."""

@@ -17,10 +17,10 @@ from urllib.parse import quote
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged
 from nasbench.evaluate import FromTable, missing
-from nasbench.find import unknown
 from nasbench.loop import Method, continues, head, run_method
 from nasbench.pool import each
 from nasbench.store import Benchmark
+from nasbench.store import choose as choose_tables
 from nasbench.table import Table
 from nasbench.trace import Traces
 
@@ -98,16 +98,9 @@ def choose(
 
     Each is (space, task), or (space, task, schedule) if one is asked for. Raises `UnknownName`.
     """
-    for space in spaces:
-        if space not in bench.spaces:
-            raise unknown(f"space of {bench.name}", space, list(bench.spaces))
-    tables = [table for table in bench if table[0] in (spaces or bench.spaces)]
-    known = sorted({task for _, task in tables})
-    for task in tasks:
-        if task not in known:
-            raise unknown(f"task of {bench.name}", task, known)
     rest = () if schedule is None else (schedule,)
-    return [(*table, *rest) for table in tables if table[1] in (tasks or known)]
+    tables = choose_tables(bench.name, bench.spaces, spaces, tasks)
+    return [(*table, *rest) for table in tables]
 
 
 def not_applicable(

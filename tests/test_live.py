@@ -479,6 +479,7 @@ def test_without_torch_one_line_says_what_to_install() -> None:
     for command in (
         ["train", f"{SHAPES}/cell/normal", "3,3,3,3,3,3"],
         ["run", f"{SHAPES}/cell/normal/random_search", "--live"],
+        *(["build", SHAPES], ["pack", SHAPES, "--out", "x.h5"], ["audit", "x.h5"]),
     ):
         run = [sys.executable, "-c", code, *command]
         done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -12,7 +12,7 @@ from threading import Lock
 import pytest
 
 from nasbench.errors import BadValue, RunnerFailed
-from nasbench.pool import Processes, each
+from nasbench.pool import AHEAD, Processes, each
 
 
 def square(number: int) -> int:
@@ -29,6 +29,19 @@ def test_each_job_comes_with_its_result(workers: int) -> None:
     assert dict(each(square, range(5), pool)) == {n: n * n for n in range(5)}
     if pool:
         pool.shutdown()
+
+
+def test_jobs_are_asked_for_when_their_turn_comes_near() -> None:
+    asked: list[int] = []
+
+    def noted(number: int) -> int:
+        asked.append(number)
+        return number
+
+    with Processes(1) as pool:
+        for done, _ in enumerate(each(square, map(noted, range(3 * AHEAD)), pool)):
+            assert len(asked) <= done + AHEAD
+    assert asked == list(range(3 * AHEAD))
 
 
 def test_a_dead_worker_is_said() -> None:

@@ -53,4 +53,5 @@ BENCHMARK = Declared(
     citation="this project",
     answers="final",
     live=Live({"cell": "transnas_cell", "macro": "transnas_macro"}, RECIPES, SCALES),
+    licence="Apache-2.0",
 )

@@ -1,0 +1,33 @@
+"""The commands, a group in a module; each is one function, and its docstring is its help."""
+
+from collections.abc import Callable
+from typing import Any
+
+from nasbench.commands.building import audit, build, merge, pack
+from nasbench.commands.lookup import best, query
+from nasbench.commands.pilot import pilot
+from nasbench.commands.search import report, run, study
+from nasbench.commands.tables import check, convert, count, images, import_, info, list_
+from nasbench.commands.training import train
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "import": import_,
+    "list": list_,
+    "images": images,
+    "info": info,
+    "check": check,
+    "convert": convert,
+    "count": count,
+    "best": best,
+    "query": query,
+    "run": run,
+    "train": train,
+    "build": build,
+    "merge": merge,
+    "pack": pack,
+    "audit": audit,
+    "pilot": pilot,
+    "study": study,
+    "report": report,
+}
+"""In the order of `nasbench --help`."""

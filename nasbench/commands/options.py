@@ -1,0 +1,80 @@
+"""Options that several commands share, and how what is typed becomes values."""
+
+from __future__ import annotations
+
+import os
+import re
+from math import inf
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nasbench.budget import Budget
+from nasbench.errors import BadValue
+from nasbench.space import Architecture
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Bench = Annotated[str, typer.Argument(metavar="BENCH", help="A benchmark's name, or an .h5 file.")]
+TableAt = Annotated[
+    str,
+    typer.Argument(
+        metavar="BENCH/SPACE/TASK",
+        help="A table; SPACE may be left out where there is one. TASK@SCHEDULE picks a training "
+        "schedule other than the default; nasbench info lists them.",
+    ),
+]
+ImagesAt = Annotated[
+    Path | None, typer.Option(help="Where the images are, if they are yours to bring.")
+]
+JournalAt = Annotated[
+    Path | None,
+    typer.Option("--journal", help="The file of trainings; that of searches with --live."),
+]
+Spaces = Annotated[str | None, typer.Option(help="Comma-separated; all.")]
+Tasks = Annotated[str | None, typer.Option(help="Comma-separated; all.")]
+Queries = Annotated[int | None, typer.Option(help="Most trainings of a run.")]
+Epochs = Annotated[int | None, typer.Option(help="Most epochs of a run.")]
+Seconds = Annotated[float | None, typer.Option(help="Most seconds of training, as recorded.")]
+
+CORES = os.cpu_count() or 1
+_WHOLE = re.compile("[0-9]{1,18}")
+
+
+def some(workers: int) -> int:
+    """Return a number of workers; raises `BadValue` for none."""
+    if workers < 1:
+        raise BadValue(f"{workers} workers: it must be at least 1")
+    return workers
+
+
+def genes_of(arch: str) -> Architecture | None:
+    """Read the numbers of an architecture, or of a row, that is not spelt as published."""
+    if re.fullmatch(r"\(?[0-9]{1,9}(, ?[0-9]{1,9})*\)?", arch):
+        return tuple(map(int, arch.strip("()").split(",")))
+    return None
+
+
+def listed(text: str | None) -> list[str]:
+    """Split what stands between commas."""
+    return [part for part in (text or "").split(",") if part]
+
+
+def whole(what: str, text: str) -> int:
+    """Read a whole number; raises `BadValue`, which says what it is."""
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    raise BadValue(f"{what} {text!r}: expected a whole number from 0")
+
+
+def point_at(at: str | None) -> str | int | None:
+    """Read a point of training: an epoch, or a word that stays one."""
+    return int(at) if at is not None and _WHOLE.fullmatch(at) else at
+
+
+def budget_of(queries: int | None, epochs: int | None, seconds: float | None) -> Budget:
+    """Put limits together; without any, 50 queries."""
+    if queries is epochs is seconds is None:
+        return Budget(queries=50)
+    given = (inf if limit is None else limit for limit in (queries, epochs, seconds))
+    return Budget(*given)
