@@ -26,8 +26,9 @@ class Few(Listed, CELL):  # type: ignore[misc, valid-type]
     example = "64-41414-3_33_033"
 
     def __contains__(self, arch: object) -> bool:
-        inside = super().__contains__(arch)
-        return inside and arch[3] == 0 and 2 not in arch and arch.count(1) <= 1  # type: ignore[index]
+        if not (isinstance(arch, tuple) and super().__contains__(arch)):
+            return False
+        return arch[3] == 0 and 2 not in arch and arch.count(1) <= 1
 
     def __iter__(self) -> Iterator[Architecture]:
         return Space.__iter__(self)
