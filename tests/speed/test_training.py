@@ -38,7 +38,8 @@ class Plain(Dataset[Any]):
 def plain(task: str, arch: Architecture) -> Callable[[], None]:
     where, _ = trainable(f"rooms/cell/{task}")
     data, recipe = load(where, "train"), where.recipe
-    images = Plain(*data.pick(torch.arange(IMAGES)))
+    pixels, told = data.pick(torch.arange(IMAGES))
+    images = Plain(*where.task.inputs(pixels, told, torch.Generator()))
     loader = DataLoader(images, batch_size=recipe.batch, shuffle=True, drop_last=True)
     net = build(where, arch)
     optimizer: Any = torch.optim.SGD(net.parameters(), recipe.lr, 0.9)
