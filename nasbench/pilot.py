@@ -241,7 +241,7 @@ def verdicts(found: Sequence[Part], hours: Matrix) -> Iterator[Verdict]:
     """Say which targets are met.
 
     On each task the median network is better than every predictor without a network ("learned");
-    the best is `SEPARATION` deviations above the median, held out ("separates"); tau between two
+    the best is `SEPARATION` deviations above the median ("separates"); tau between two
     seeds is `SEED_TAU` ("repeats"); that of one seed with the real table reaches the task's goal
     ("real"): `REAL_TAU`, or the part `OF_CEILING` of the ceiling where that is lower. In the mean
     over tasks it is `REAL_TAU_MEAN`, or that part of the mean ceiling. Between two tasks tau is
@@ -281,7 +281,7 @@ def _of_task(part: Part, task: str, told: Judged) -> Iterator[Verdict]:
         goal = f"better than {rival:.4g}"
         yield Verdict("learned", part.space, part.part, task, told.tuned, told.median, goal, met)
     for target, value, least in (
-        ("separates", told.separation_held_out, SEPARATION),
+        ("separates", told.separation, SEPARATION),
         ("repeats", told.seed_tau.value, SEED_TAU),
         ("real", told.real_tau.value, told.goal),
     ):
