@@ -24,7 +24,7 @@ test test-all: .venv/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(PYTEST) $(SELECT)
+	OMP_NUM_THREADS=1 $(PYTEST) $(SELECT) -n 2 --dist worksteal
 
 bench: .venv/test ## measure speed
 	$(PYTEST) tests/speed --benchmark-only --benchmark-sort=name \
