@@ -28,6 +28,7 @@ from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.journal import Journal, Merged
 from nasbench.pack import RECIPES
+from nasbench.pilot import parts
 from nasbench.recipe import Trained
 from nasbench.space import Architecture
 from nasbench.store import Benchmark
@@ -222,6 +223,18 @@ def test_bad_input_is_one_line(
 
 
 # ---------------------------------------------------------------------------------------- journals
+
+
+def test_a_part_of_the_pilot_is_built(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["build", "rooms", "--spaces", "cell", "--tasks", "normal,jigsaw", "--pilot"]
+    assert main([*command, "report", "--seeds", "2", "--sample", "3", "--workers", "1"]) == 0
+    (where, *_) = trainables("rooms", ["cell"], ["normal"])
+    _, reported = parts(where.space)
+    assert [arch for _, arch, _ in log] == [*reported[:3]] * 4
+    assert {arch for _, arch, _ in log} < {*representatives(where.space)}
+    capsys.readouterr()
+    assert main([*command, "reports"]) == 2
+    assert "the pilot has no part 'reports': there are tune and report" in capsys.readouterr().err
 
 
 def test_shards_that_are_merged_are_the_whole(
