@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,12 @@ from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.space import Architecture, Scale
 from nasbench.store import Benchmark, write
 from nasbench.table import Column, Info, Point, Rows, Table
+
+if TYPE_CHECKING:
+    from nasbench.nets import Counts
+
+Encoders: TypeAlias = dict[tuple[int, Scale | None], list[tuple["Counts", tuple[int, ...]]]]
+"""Counts and features of encoders, by the height of what they see and their scale."""
 
 RECIPES = "recipes"
 """The attribute of a file that says how each of its tables was trained, as JSON."""
@@ -244,7 +250,8 @@ def training_loss(where: Trainable) -> str:
 
 def _facts(own: Sequence[Trainable], archs: Sequence[Architecture]) -> dict[str, Info]:
     """Count the networks of the rows, (N, tasks): each of its own, not of what stands for it."""
-    counts = np.stack([_counted(where, archs) for where in own], axis=-1)
+    known: Encoders = {}
+    counts = np.stack([_counted(where, archs, known) for where in own], axis=-1)
     by_task = tuple(where.task.name for where in own)
     return {
         "params": Info(counts[0], "parameters", "derived", by_task),
@@ -252,16 +259,21 @@ def _facts(own: Sequence[Trainable], archs: Sequence[Architecture]) -> dict[str,
     }
 
 
-def _counted(where: Trainable, archs: Sequence[Architecture]) -> NDArray[np.int64]:
-    """Return parameters and multiply-adds (2, N): encoders are counted, heads by their input."""
+def _counted(where: Trainable, archs: Sequence[Architecture], known: Encoders) -> NDArray[np.int64]:
+    """Return parameters and multiply-adds (2, N): encoders are counted, heads by their input.
+
+    Encoders that are `known` from another task are not counted again.
+    """
     from nasbench.live import size
     from nasbench.nets import count_encoders, seen
 
     *parts, _, height, _ = seen(where.task, where.recipe.size)
     heads: dict[tuple[int, ...], tuple[int, int]] = {}
     found = np.zeros((2, len(archs)), np.int64)
-    encoders = count_encoders(where.space, archs, height, where.recipe.scale)
-    for row, (arch, (counts, features)) in enumerate(zip(archs, encoders, strict=True)):
+    scale = where.recipe.scale
+    if (height, scale) not in known:
+        known[height, scale] = list(count_encoders(where.space, archs, height, scale))
+    for row, (arch, (counts, features)) in enumerate(zip(archs, known[height, scale], strict=True)):
         macs = prod(parts) * counts.macs
         if features not in heads:
             whole = size(where, arch)

@@ -125,6 +125,7 @@ def build(
         print(f"trained for the estimate: {address}: {', '.join(names)}")
     if dry_run:
         print_estimates(found)
+        print(f"what is left: {time_left(work.remaining(), workers)} on {workers:,} workers")
     else:
         print(f"{trained:,} trained, {work.done:,} of {work.total:,} are there")
 
