@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from nasbench.build import Build, Estimate, Left
     from nasbench.check import Checked
     from nasbench.journal import Merged
+    from nasbench.metrics.statistics import Interval
     from nasbench.pack import Missing
-    from nasbench.pilot import Interval, Judged, Matrix, Part, Pilot, Verdict
+    from nasbench.pilot import Judged, Matrix, Part, Pilot, Verdict
 
 
 def print_json(value: Any) -> None:
