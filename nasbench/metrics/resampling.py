@@ -148,7 +148,8 @@ class _Order(NamedTuple):
 
 def _signs(level: Whole, other: Whole) -> Single:
     """Compare levels (n,) with others (m,): 1 where the first is higher, -1 where it's lower."""
-    return np.sign(level[:, None] - other[None]).astype(np.float32)
+    signs: Single = np.sign(level[:, None] - other[None]).astype(np.float32)
+    return signs
 
 
 def _concordance(a: _Order, b: _Order, drawn: Single, *left: NDArray[Any]) -> list[Floats]:
@@ -162,7 +163,7 @@ def _concordance(a: _Order, b: _Order, drawn: Single, *left: NDArray[Any]) -> li
     columns = np.arange(len(b.blocks))
     sums = [np.zeros(drawn.shape[1]) for _ in left]
 
-    def add(rows: Whole, over: Single) -> None:
+    def add(rows: Whole, over: NDArray[Any]) -> None:
         for total, side in zip(sums, left, strict=True):
             total += np.einsum("nr,nr->r", side[rows], over)
 
@@ -198,8 +199,11 @@ def _spearman(a: _Order, b: _Order, drawn: Single) -> Floats:
     centre = (drawn.sum(axis=0, dtype=np.float64) + 1) / 2
     one, other = (_mean_ranks(order, drawn) - centre for order in (a, b))
     weighed = one * drawn, other * drawn
-    products = [np.einsum("nr,nr->r", x, y) for x, y in ((weighed[0], other), (weighed[0], one))]
-    return _over_root(*products, np.einsum("nr,nr->r", weighed[1], other))
+    both, own, own_too = (
+        np.einsum("nr,nr->r", x, y)
+        for x, y in ((weighed[0], other), (weighed[0], one), (weighed[1], other))
+    )
+    return _over_root(both, own, own_too)
 
 
 def _weighted(a: _Order, b: _Order, drawn: Single) -> Floats:
@@ -284,7 +288,8 @@ def _mean_ranks(order: _Order, drawn: Single) -> Floats:
 def _squares(sizes: Single) -> Floats:
     exact = sizes.sum(axis=0).max() <= 1 << 12  # then no sum of squares is beyond 2^24
     kind = np.float32 if exact else np.float64
-    return np.einsum("gr,gr->r", sizes, sizes, dtype=kind).astype(np.float64)
+    squares: Floats = np.einsum("gr,gr->r", sizes, sizes, dtype=kind).astype(np.float64)
+    return squares
 
 
 def _over_root(product: Floats, one: Floats, other: Floats) -> Floats:
