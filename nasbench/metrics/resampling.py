@@ -19,8 +19,8 @@ Floats: TypeAlias = NDArray[np.float64]
 Single: TypeAlias = NDArray[np.float32]
 Whole: TypeAlias = NDArray[np.int64]
 
-_AT_ONCE = 1 << 22
-"""Numbers in an array of architectures by resamples, so that memory stays at a few of these."""
+_AT_ONCE = 1 << 20
+"""Numbers in an array of architectures by resamples, so that a few of these stay in a cache."""
 
 
 def resamples(n: int, rng: np.random.Generator, draws: int = 1000) -> Floats:
