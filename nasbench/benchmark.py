@@ -115,9 +115,7 @@ def locate(address: str) -> tuple[Table, list[str]]:
     BENCH is a name or the path of an `.h5` file; SPACE may be left out where there is one, and
     @SCHEDULE where the default is meant. Raises `UnknownName`, with the nearest name.
     """
-    name, parts = _parts(address)
-    bench = open_benchmark(name)
-    key, following = bench.split(parts)
+    bench, key, following = _keyed(address)
     return bench[key], following
 
 
@@ -168,10 +166,22 @@ def _parts(address: str) -> tuple[str, list[str]]:
 
 def open_table(address: str) -> Table:
     """Open one table by its address, BENCH/SPACE/TASK or BENCH/SPACE/TASK@SCHEDULE."""
-    table, rest = locate(address)
+    return open_within(address)[1]
+
+
+def open_within(address: str) -> tuple[Benchmark, Table]:
+    """Open one table as `open_table` does, and return the benchmark that it's in, too."""
+    bench, key, rest = _keyed(address)
     if rest:
         raise BadValue(f"{address!r} names no table: expected BENCH/SPACE/TASK and nothing more")
-    return table
+    return bench, bench[key]
+
+
+def _keyed(address: str) -> tuple[Benchmark, tuple[str, ...], list[str]]:
+    """Open the benchmark of an address; return the key of the table, and what follows."""
+    name, parts = _parts(address)
+    bench = open_benchmark(name)
+    return bench, *bench.split(parts)
 
 
 def import_benchmark(

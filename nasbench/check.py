@@ -106,6 +106,12 @@ def check(name: str | Path) -> Checked:
     return checked
 
 
+def seed_noise(bench: Benchmark, space: str, table: Table) -> tuple[Noise, str]:
+    """Return the noise that `check` tells of one table of a space, and where it is from."""
+    own = [each for short, each in tables(bench) if short == space]
+    return _noise(_judged(table)[1], _Equal.of(own))
+
+
 def content_sha256(bench: Benchmark) -> str:
     """Compute anew what `nasbench.store.write` wrote under that name."""
     listed = []
@@ -238,17 +244,9 @@ def _checked(table: Table, equal: _Equal) -> CheckedTable:
     if table.seconds is not None:
         columns["seconds"] = table.seconds
     counted = [Counted(name, v.size, int(np.isnan(v).sum())) for name, v in columns.items()]
-    point = _judged(table)
-    values = table.columns[point].values
-    values = values[..., -1] if point.at == "curve" else values
+    point, values = _judged(table)
     different = _distinct(equal.network, _alike(equal.network, values))
-    first = np.unique(equal.run, return_index=True)[1]
-    first = first[equal.flows[first]]
-    noise, source = between_seeds(values[first].astype(np.float64)), "seeds"
-    if not noise.networks:
-        runs = values[first, 0].astype(np.float64)
-        noise = between_runs(runs, equal.network[first], np.random.default_rng(0))
-        source = "classes" if noise.networks else ""
+    noise, source = _noise(values, equal)
     return CheckedTable(
         table.address,
         table.schedule,
@@ -262,11 +260,25 @@ def _checked(table: Table, equal: _Equal) -> CheckedTable:
     )
 
 
-def _judged(table: Table) -> Point:
+def _noise(values: NDArray[np.float32], equal: _Equal) -> tuple[Noise, str]:
+    """Return the noise of values (N, S), and where it is from."""
+    first = np.unique(equal.run, return_index=True)[1]
+    first = first[equal.flows[first]]
+    noise = between_seeds(values[first].astype(np.float64))
+    if noise.networks:
+        return noise, "seeds"
+    runs = values[first, 0].astype(np.float64)
+    noise = between_runs(runs, equal.network[first], np.random.default_rng(0))
+    return noise, "classes" if noise.networks else ""
+
+
+def _judged(table: Table) -> tuple[Point, NDArray[np.float32]]:
     """Choose the column whose noise is told: the main metric, validation rather than test."""
     wanted = [
         Point(at, split, table.task.metric.name)
         for split in ("valid", "test", "train")
         for at in (table.answers, "best", "final", "curve")
     ]
-    return next((point for point in wanted if point in table.columns), next(iter(table.columns)))
+    point = next((point for point in wanted if point in table.columns), next(iter(table.columns)))
+    values = table.columns[point].values
+    return point, values[..., -1] if point.at == "curve" else values

@@ -21,14 +21,16 @@ from nasbench.task import Task
 
 if TYPE_CHECKING:
     from nasbench.benchmark import Declared
+    from nasbench.correlate import Scorer
 
-Kind: TypeAlias = Literal["spaces", "tasks", "images", "runners", "benchmarks"]
+Kind: TypeAlias = Literal["spaces", "tasks", "images", "runners", "benchmarks", "scorers"]
 HOLDS: dict[Kind, str] = {
     "spaces": "SPACE",
     "tasks": "TASK",
     "images": "IMAGES",
     "runners": "search",
     "benchmarks": "BENCHMARK",
+    "scorers": "score",
 }
 FOLDERS: dict[Kind, str] = {"images": "tasks.images"}
 """The packages that have another name than the kind of thing in them."""
@@ -49,6 +51,8 @@ def find(kind: Literal["images"], name: str) -> Images: ...
 def find(kind: Literal["runners"], name: str) -> Runner: ...
 @overload
 def find(kind: Literal["benchmarks"], name: str) -> Declared: ...
+@overload
+def find(kind: Literal["scorers"], name: str) -> Scorer: ...
 def find(kind: Kind, name: str) -> Any:
     """Return the thing of that name, or in that file (`./mine.py`).
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from nasbench.check import check
 from nasbench.errors import BadFile, BadValue, NotApplicable
 from nasbench.find import find, names
 from nasbench.metrics.noise import between_seeds, ceiling, separation
-from nasbench.metrics.ranking import kendall, kendall_resampled, resamples
+from nasbench.metrics.ranking import kendall
+from nasbench.metrics.resampling import kendall_resampled, resamples
+from nasbench.metrics.statistics import Interval, interval
 from nasbench.space import Architecture, Space
 from nasbench.store import Benchmark
 from nasbench.table import Floats, Table, mean
@@ -48,14 +50,6 @@ FACTS = ("params", "macs", "encoder_params", "encoder_macs")
 """Facts about networks, of which a ranking costs nothing."""
 
 Matrix: TypeAlias = Mapping[str, Mapping[str, float]]
-
-
-class Interval(NamedTuple):
-    """A number, and its 95 % percentile-bootstrap interval over architectures; NaN if unknown."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -410,11 +404,7 @@ def _judged(
 def _interval(taus: Floats) -> Interval:
     """Average over taus (1 + R, K): the first row is the value, the others are of resamples."""
     averages = mean(taus)
-    resampled = averages[1:][~np.isnan(averages[1:])]
-    if np.isnan(averages[0]):
-        return Interval(np.nan, np.nan, np.nan)
-    low, high = np.quantile(resampled, (0.025, 0.975))
-    return Interval(float(averages[0]), float(low), float(high))
+    return interval(float(averages[0]), averages[1:])
 
 
 def _rows(table: Table, archs: Sequence[Architecture]) -> list[int]:

@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from nasbench.audit import Audited
     from nasbench.build import Build, Estimate, Left
     from nasbench.check import Checked
+    from nasbench.correlate import Correlation
     from nasbench.journal import Merged
+    from nasbench.metrics.statistics import Interval
     from nasbench.pack import Missing
-    from nasbench.pilot import Interval, Judged, Matrix, Part, Pilot, Verdict
+    from nasbench.pilot import Judged, Matrix, Part, Pilot, Verdict
 
 
 def print_json(value: Any) -> None:
@@ -164,6 +166,41 @@ def print_check(checked: Checked) -> None:
                 f"missing in {table.address}, {table.schedule}: {each.missing:,} of "
                 f"{each.values:,} values of {each.column}"
             )
+
+
+def print_correlation(told: Correlation) -> None:
+    """Print a scorer a line: taus and the ceiling first, then what becomes of its first."""
+    table, metric = told.target, told.target.task.metric
+    print(f"{table.address}@{table.schedule}: {metric.name}, {when(table.answers)}")
+    k = told.scorers[0].agreement.k
+    rows: list[list[str]] = []
+    for each in told.scorers:
+        found = each.agreement
+        row = [each.scorer, f"{found.n:,}", *_interval(found.kendall), _two(each.ceiling)]
+        for measure in (
+            found.spearman,
+            found.weighted_tau,
+            found.precision,
+            found.overlap,
+            found.selected,
+            found.regret,
+        ):
+            row += _interval(measure)
+        rows.append(row)
+    head = ["scorer", "n", "tau", "95 %", "ceiling"]
+    for name in ("rho", "weighted tau", f"best tenth@{k}", f"overlap@{k}", "rank", f"regret@{k}"):
+        head += [name, "95 %"]
+    print_table(head, rows)
+    for each in told.scorers:
+        if each.of:
+            print(f"{each.scorer} is {each.of}")
+    if told.noise_from:
+        print(
+            f"noise, from {told.noise_from}: two trainings agree by tau {_two(told.noise.tau)}, "
+            f"two tables like this one by {_two(told.tau)}"
+        )
+    else:
+        print("noise: unknown, no network was trained twice")
 
 
 def print_pilot(pilot: Pilot) -> None:

@@ -18,12 +18,12 @@ from nasbench.benchmark import import_benchmark
 from nasbench.errors import BadValue, NotApplicable
 from nasbench.find import find
 from nasbench.metrics.noise import ceiling, separation
-from nasbench.metrics.ranking import kendall_resampled, resamples
+from nasbench.metrics.resampling import kendall_resampled, resamples
+from nasbench.metrics.statistics import Interval
 from nasbench.pilot import (
     PARTS,
     SIZES,
     TUNED_TASKS,
-    Interval,
     Part,
     Pilot,
     parts,

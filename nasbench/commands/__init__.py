@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nasbench.commands.building import audit, build, merge, pack
+from nasbench.commands.correlate import correlate
 from nasbench.commands.lookup import best, query
 from nasbench.commands.pilot import pilot
 from nasbench.commands.search import report, run, study
@@ -20,6 +21,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "count": count,
     "best": best,
     "query": query,
+    "correlate": correlate,
     "run": run,
     "train": train,
     "build": build,

@@ -47,14 +47,14 @@ def import_(
 
 
 def list_(json: AsJson = False) -> None:
-    """List benchmarks, spaces, tasks, sources of images and runners."""
+    """List benchmarks, spaces, tasks, sources of images, runners and scorers."""
     there, known = tables(), names("benchmarks")
     benchmarks: list[dict[str, Any]] = []
     for name in sorted({*there, *known}):
         path = there.get(name)
         title = Benchmark(path).header["title"] if path else find("benchmarks", name).title
         benchmarks.append({"name": name, "title": title, "path": path and str(path)})
-    kinds: tuple[Kind, ...] = ("spaces", "tasks", "images", "runners")
+    kinds: tuple[Kind, ...] = ("spaces", "tasks", "images", "runners", "scorers")
     rest = {str(kind): names(kind) for kind in kinds}
     if json:
         return print_json({"benchmarks": benchmarks, **rest})

@@ -100,6 +100,16 @@ def ceiling(tau: float, other: float) -> float:
     return float(np.sqrt(np.maximum(tau, 0)) * np.sqrt(np.maximum(other, 0)))
 
 
+def averaged(tau: float, runs: float) -> float:
+    """Return tau between means of `runs` trainings each, of tau between two single ones.
+
+    By the formula of Spearman and Brown (1910), on the correlation of normal scores that has this
+    tau, sin(pi tau / 2). Negative ones count as 0, NaN stays.
+    """
+    one = np.sin(np.pi / 2 * np.maximum(tau, 0))
+    return float(2 / np.pi * np.arcsin(runs * one / (1 + (runs - 1) * one)))
+
+
 def _root_mean(variance: Any) -> float:
     return float(np.sqrt(np.mean(variance)))
 

@@ -6,10 +6,13 @@ Scores are "more is better". R runs of T steps together are flat columns: run r 
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+from nasbench.metrics.ranking import ranks
 
 Floats: TypeAlias = NDArray[np.float64]
 Whole: TypeAlias = NDArray[np.integer[Any]]
@@ -47,6 +50,30 @@ def normalised_regret(score: Floats, found: Whole) -> Floats:
     """
     spread = np.fmax.reduce(score) - np.nanmedian(score)
     return regret(score, found) / (spread if 0 < spread < np.inf else np.nan)
+
+
+def percentile(score: Floats, found: Whole) -> Floats:
+    """Return in which best percent of a table (N,) the rows `found` are, in their shape.
+
+    100 rank / n over the n rows that have a score, so from 100 / n for the best to 100; a row drawn
+    at random has 50 and a little in the mean. NaN where the row that was found has no score.
+    """
+    share: Floats = 100 * ranks(score) / max(1, int((~np.isnan(score)).sum()))
+    return share[found]
+
+
+def time_to_target(price: Floats, value: Floats, start: Whole, target: float) -> Floats:
+    """Return what each run had spent when its regret first was the target or less: (R,).
+
+    Steps, (T,), are as in `anytime`. Infinite for a run that never came there; NaN where the price
+    of a step up to there is not known.
+    """
+    reached = value <= target
+    spent = np.full(len(start) - 1, np.inf)
+    for run, (first, end) in enumerate(pairwise(start.tolist())):
+        if reached[first:end].any():
+            spent[run] = price[first : first + int(reached[first:end].argmax()) + 1].sum()
+    return spent
 
 
 def anytime(price: Floats, value: Floats, start: Whole, grid: Floats) -> Floats:

@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from nasbench.pilot import PARTS, Interval, Matrix, Part, Pilot
+from nasbench.metrics.statistics import Interval
+from nasbench.pilot import PARTS, Matrix, Part, Pilot
 from nasbench.report.figures import Cloud, Heat, heatmaps, scatter
 from nasbench.report.words import number
 from nasbench.table import mean

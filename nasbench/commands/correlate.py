@@ -1,0 +1,34 @@
+"""How well does anything rank architectures?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nasbench.benchmark import open_within
+from nasbench.commands.options import AsJson, TableAt, listed
+from nasbench.show import print_correlation, print_json
+
+
+def correlate(
+    where: TableAt,
+    scorers: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated: params, flops, macs, task:NAME (another task's table), "
+            "fidelity:EPOCH, benchmark:NAME (the same task elsewhere), or your own ./mine.py."
+        ),
+    ] = "params,flops",
+    k: Annotated[int, typer.Option("-k", help="How many of the first are looked at.")] = 10,
+    draws: Annotated[int, typer.Option(help="Resamples behind an interval.")] = 1000,
+    json: AsJson = False,
+) -> None:
+    """Say how well scorers rank the architectures of a table, beside what noise allows."""
+    from nasbench.correlate import as_json
+    from nasbench.correlate import correlate as judge
+
+    told = judge(*open_within(where), listed(scorers), k, draws)
+    if json:
+        return print_json(as_json(told))
+    print_correlation(told)
