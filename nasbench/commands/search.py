@@ -112,7 +112,7 @@ def study(
     """
     from nasbench.pool import Processes
     from nasbench.report.words import count
-    from nasbench.study import choose, not_applicable, units
+    from nasbench.study import choose, lacking, not_applicable, units
     from nasbench.study import study as run_study
 
     opened = open_benchmark(bench)
@@ -126,8 +126,12 @@ def study(
     for key, why in skipped.items():
         print(f"{opened[key].address} is not applicable: {why}")
     chosen = [table for table in chosen if table not in skipped]
+    without = lacking(opened, methods, chosen)
+    for why in dict.fromkeys(without.values()):
+        where = [opened[key].address for (key, _), said in without.items() if said == why]
+        print(f"not applicable on {count(len(where), 'table')}, the first {where[0]}: {why}")
     todo = units(opened, out, methods, seeds, budget, chosen)
-    total = len(chosen) * len(methods) * seeds
+    total = (len(chosen) * len(methods) - len(without)) * seeds
     left = sum(len(unit.seeds) for unit in todo)
     print(
         f"{count(len(chosen), 'table')} x {count(len(methods), 'method')} x "

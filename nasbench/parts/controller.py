@@ -29,7 +29,7 @@ class Unrolled:
 
 
 class Controller:
-    """Logits of each decision from an LSTM's state; it is fed the decision before (Zoph & Le, 2017).
+    """Logits of each decision from an LSTM that is fed the decision before (Zoph & Le, 2017).
 
     `arrays` are its parameters, in the order in which `slopes` returns theirs.
     """
