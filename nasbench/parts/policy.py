@@ -88,9 +88,10 @@ class Adam:
         """Go one step down these slopes, one array for each."""
         self._steps += 1
         fade, fade_squares = self._betas
-        rate = self.rate * (1 - fade_squares**self._steps) ** 0.5 / (1 - fade**self._steps)
+        rate = self.rate / (1 - fade**self._steps)
+        scale = (1 - fade_squares**self._steps) ** 0.5
         every = zip(self._arrays, slopes, self._first, self._second, strict=True)
         for array, slope, first, second in every:
             first += (1 - fade) * (slope - first)
             second += (1 - fade_squares) * (slope * slope - second)
-            array -= rate * first / (np.sqrt(second) + 1e-8)
+            array -= rate * first / (np.sqrt(second) / scale + 1e-8)
