@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from nasbench.loop import Method, run
 from nasbench.parts.rungs import bracket, brackets
 from nasbench.runners.bohb import Density, propose, split
 from nasbench.search import Problem, Search
-from tests.made_up import made_up
+from nasbench.store import Benchmark
+from nasbench.study import lacking, units
+from tests.made_up import made_up, write_made_up
 
 MULTI = ["successive_halving", "hyperband", "bohb"]
 
@@ -80,6 +83,20 @@ def test_what_is_needed_must_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasbench.loop.find_spec", lambda name: None)
     with pytest.raises(NotApplicable, match=r"pip install 'nasbench\[optimizers\]'"):
         run("hyperband", made_up())
+
+
+def test_a_study_leaves_out_what_is_lacking(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("nasbench.runners.hyperband.needs", {"optuna"})
+    monkeypatch.setattr("nasbench.loop.find_spec", lambda name: None)
+    bench = Benchmark(write_made_up(tmp_path / "made_up.h5"))
+    methods = [Method("hyperband"), Method("random_search")]
+    without = lacking(bench, methods)
+    assert len(without) == len(list(bench)) == 3
+    assert all("pip install" in why for why in without.values())
+    todo = units(bench, tmp_path / "out", methods, 2, Budget(queries=5))
+    assert {str(unit.method) for unit in todo} == {"random_search"}
 
 
 def test_a_function_needs_nothing() -> None:
