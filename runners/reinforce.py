@@ -29,10 +29,8 @@ def search(
             f"learning_rate {learning_rate}, momentum {momentum}: the one must be more than 0, "
             "the other from 0 to less than 1"
         )
-    options, logits = (
-        Options(problem.space),
-        [1e-3 * rng.standard_normal(n) for n in problem.space.choices],
-    )
+    options = Options(problem.space)
+    logits = [1e-3 * rng.standard_normal(n) for n in problem.space.choices]
     standard, baseline = Standard(), Average(momentum)
     optimizer = Adam(logits, learning_rate)
     while True:

@@ -1,8 +1,8 @@
 """TPE (Bergstra et al., NeurIPS 2011), of Optuna (Akiba et al., 2019): draw as the good ones are.
 
 It is Optuna's: a density of the best min(0.1 n, 25) and one of the rest, each decision by itself;
-of 24 candidates of the former the one with the largest ratio; 10 random ones to begin with
-(Hyperopt: 20, and the best quarter of the square root).
+of 24 candidates of the former the one with the largest ratio; 10 random ones to begin with (the
+authors' Hyperopt has 20).
 
 *Our reconstruction*: decisions are categories; what was asked is not asked again, and what is no
 member of the space is told as failed.
