@@ -98,11 +98,11 @@ def search(
         for s in reversed(range(brackets(problem.epochs, least, eta) + 1)):
             rungs = bracket(s, problem.epochs, least, eta)
             enough = [epochs for epochs in known if len(known[epochs]) >= 2 * fewest]
-            archs = []
+            archs: list[Architecture] = []
             if enough:
                 good, bad = (
-                    Density.of(archs, space.choices, min_bandwidth)
-                    for archs in split(known[max(enough)], fewest)
+                    Density.of(half, space.choices, min_bandwidth)
+                    for half in split(known[max(enough)], fewest)
                 )
             for _ in range(rungs[0][0]):
                 if not enough or rng.random() < random_fraction:

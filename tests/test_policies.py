@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import inf
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,9 +122,9 @@ def test_a_policy_learns_which_option_is_best(runner: str, rate: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "why"),
+    ("params", "why"),
     [({"momentum": 1.0}, "from 0 to less than 1"), ({"learning_rate": 0.0}, "more than 0")],
 )
-def test_reinforce_refuses_what_cannot_be(text: dict[str, float], why: str) -> None:
+def test_reinforce_refuses_what_cannot_be(params: dict[str, Any], why: str) -> None:
     with pytest.raises(Exception, match=why):
-        run("reinforce", made_up(), **text)
+        run("reinforce", made_up(), **params)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from nasbench.find import find
 from nasbench.loop import Method, run
 from nasbench.parts.rungs import bracket, brackets
 from nasbench.runners.bohb import Density, propose, split
-from nasbench.search import Problem, Search
+from nasbench.search import Outcome, Problem, Search
 from nasbench.store import Benchmark
 from nasbench.study import lacking, units
 from tests.made_up import made_up, write_made_up
@@ -108,7 +109,7 @@ def test_a_function_needs_nothing() -> None:
 
 @pytest.mark.parametrize("params", [{"eta": 1}, {"least": 0}, {"least": 10}])
 @pytest.mark.parametrize("runner", MULTI)
-def test_a_ladder_that_cannot_be_is_refused(runner: str, params: dict[str, int]) -> None:
+def test_a_ladder_that_cannot_be_is_refused(runner: str, params: dict[str, Any]) -> None:
     with pytest.raises(RunnerFailed, match="least from 1 to 9 epochs"):
         run(runner, made_up(), **params)
 
@@ -142,13 +143,14 @@ def test_a_proposal_looks_like_the_good_ones() -> None:
 
 
 def test_the_good_are_the_best_and_enough_for_a_density() -> None:
-    traces = []
+    traces: list[Outcome] = []
 
     def spy(problem: Problem, rng: np.random.Generator) -> Search:
         inner = find("runners", "random_search")(problem, rng)
         asked = next(inner)
         while True:
             outcomes = yield asked
+            assert not isinstance(outcomes, Outcome)
             traces.extend(outcomes)
             asked = inner.send(outcomes)
 

@@ -66,7 +66,9 @@ class Controller:
     def _unroll(self, count: int, pick: Callable[[int, Floats], NDArray[np.int64]]) -> Unrolled:
         h = c = np.zeros((count, self._hidden))
         genes = np.zeros((count, len(self._choices)), np.int64)
-        log_p, entropy, probabilities, steps = np.zeros(count), np.zeros(count), [], []
+        log_p, entropy = np.zeros(count), np.zeros(count)
+        probabilities: list[Floats] = []
+        steps: list[Any] = []
         tokens = np.zeros(count, np.int64)
         for i, head in enumerate(self._heads):
             fed = np.concatenate([self._embed[tokens], h], axis=1)
