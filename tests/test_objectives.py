@@ -37,7 +37,7 @@ def test_fronts_are_those_of_the_definition() -> None:
 
 
 def test_equal_points_share_a_front_and_a_diverged_one_has_its_place() -> None:
-    assert fronts([[1, 1], [1, 1], [-inf, 2], [-inf, 1]]).tolist() == [0, 0, 0, 1]
+    assert fronts([[1.0, 1.0], [1.0, 1.0], [-inf, 2.0], [-inf, 1.0]]).tolist() == [0, 0, 0, 1]
 
 
 def test_crowding_is_the_extent_of_the_neighbours() -> None:

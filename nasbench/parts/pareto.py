@@ -28,8 +28,8 @@ def fronts(points: ArrayLike) -> NDArray[np.int64]:
     Equal points do not dominate each other (Deb et al., 2002, section III).
     """
     these = np.asarray(points, float)
-    as_good = (these[:, None] >= these).all(axis=2)
-    dominates = as_good & (these[:, None] > these).any(axis=2)
+    as_good = np.all(these[:, None] >= these, axis=2)
+    dominates: NDArray[np.bool_] = np.asarray(as_good & np.any(these[:, None] > these, axis=2))
     front = np.full(len(these), -1)
     number = 0
     while (left := front < 0).any():
