@@ -13,7 +13,7 @@ from nasbench.budget import Budget, Cost
 from nasbench.errors import Diverged, NotApplicable, NotRecorded
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Architecture
-from nasbench.table import Table
+from nasbench.table import Point, Table
 from nasbench.task import Task
 
 
@@ -52,6 +52,10 @@ class Evaluator(Protocol):
     def epochs(self) -> int:
         """Length of a full training."""
 
+    @property
+    def has(self) -> frozenset[str]:
+        """What only some sources have: "curves" are answers after every number of epochs."""
+
     def __call__(self, query: Query) -> Outcome:
         """Answer; raises `OutsideSpace` or `NotRecorded` for what can't be answered."""
 
@@ -71,6 +75,13 @@ def missing(table: Table) -> str:
     return ""
 
 
+def has(table: Table) -> frozenset[str]:
+    """Say what a search finds there that not every table has, as in `Evaluator.has`."""
+    whole = table.epoch.tolist() == list(range(1, table.epochs + 1))
+    curve = Point("curve", "valid", table.task.metric.name)
+    return frozenset({"curves"} if whole and curve in table.columns else ())
+
+
 class FromTable:
     """Look it up: the table's own answer, the mean over recorded seeds.
 
@@ -79,6 +90,7 @@ class FromTable:
 
     def __init__(self, table: Table) -> None:
         self.where = self._table = table
+        self.has = has(table)
         self._columns: dict[int, tuple[list[float], list[float]]] = {}
         self._full: dict[bytes, Outcome] = {}
         if why := missing(table):
@@ -140,6 +152,7 @@ class Replay:
         self._past, self._then, self._steps = iter(past), then, len(past)
         self.left = len(past)
         self.where, self.epochs, self.problem = then.where, then.epochs, then.problem
+        self.has = then.has
 
     def many(self, queries: Sequence[Query]) -> list[Outcome]:
         """Answer what was asked before, and ask for the rest together."""

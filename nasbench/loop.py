@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from ast import literal_eval
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from hashlib import sha256
+from importlib.util import find_spec
 from itertools import accumulate
 from math import inf
 from pathlib import Path
@@ -17,12 +18,25 @@ import numpy as np
 
 from nasbench.benchmark import open_table
 from nasbench.budget import Budget
-from nasbench.errors import BadValue, Diverged, NasbenchError, NotRecorded, RunnerFailed
+from nasbench.errors import (
+    BadValue,
+    Diverged,
+    NasbenchError,
+    NotApplicable,
+    NotRecorded,
+    RunnerFailed,
+)
 from nasbench.evaluate import Evaluator, FromTable, Replay, Where
 from nasbench.find import find
 from nasbench.search import Outcome, Query, Runner, Search
 from nasbench.table import Table
 from nasbench.trace import Traces
+
+NEEDS = {"curves": "answers after any number of epochs, and there are none"}
+"""What a runner's file may say that it `needs` of the source of answers, in words."""
+
+EXTRAS = {"optuna": "optimizers"}
+"""The libraries that it may need, and the extra of ours that installs each."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,18 @@ class Method:
     def search(self) -> Runner:
         """The function itself."""
         return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
+
+    def lacks(self, has: Set[str]) -> str:
+        """Say what its file `needs` that is not there, given what the evaluator `has`; or ""."""
+        for need in sorted(getattr(inspect.getmodule(self.search), "needs", ())):
+            if need in NEEDS and need not in has:
+                return f"{self.name} needs {NEEDS[need]}"
+            if need in EXTRAS and find_spec(need) is None:
+                return f"{self.name} needs {need}: pip install 'nasbench[{EXTRAS[need]}]'"
+            if need not in NEEDS and need not in EXTRAS:
+                known = ", ".join([*NEEDS, *EXTRAS])
+                raise BadValue(f"{self.name} needs {need!r}; what can be needed is {known}")
+        return ""
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -195,6 +221,8 @@ def run_method(
 ) -> Traces:
     """Do what `run` does, with any source of answers."""
     runner, told = method.search, head(method, evaluate.where, budget)
+    if why := method.lacks(evaluate.has):
+        raise NotApplicable(f"not applicable: {why}")
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
     if done:

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged
-from nasbench.evaluate import FromTable, missing
+from nasbench.evaluate import FromTable, has, missing
 from nasbench.loop import Method, continues, head, run_method
 from nasbench.pool import each
 from nasbench.store import Benchmark
@@ -111,6 +111,15 @@ def not_applicable(
     return {key: why for key, why in reasons.items() if why}
 
 
+def lacking(
+    bench: Benchmark, methods: Sequence[Method], tables: Iterable[tuple[str, ...]] | None = None
+) -> dict[tuple[tuple[str, ...], str], str]:
+    """Name the pairs of a table's key and a method that needs what is not there, and why."""
+    pairs = product(tables or bench, methods)
+    reasons = {(key, str(method)): method.lacks(has(bench[key])) for key, method in pairs}
+    return {pair: why for pair, why in reasons.items() if why}
+
+
 def units(
     bench: Benchmark,
     out: Path,
@@ -122,17 +131,20 @@ def units(
     """List what a study of seeds 0 to `seeds` - 1 has left to do in the folder `out`.
 
     `tables` are (space, task) pairs, all of the benchmark by default, or have a schedule as the
-    third; a folder has one of each table. Raises `BadValue` where the folder holds something else,
-    or was run with a larger budget.
+    third; a folder has one of each table. Pairs that are `lacking` are left out.
+    Raises `BadValue` where the folder holds something else, or was run with a larger budget.
     """
     if seeds < 1:
         raise BadValue(f"a study of {seeds} seeds: it must be at least 1")
     if seeds > 1_000_000:
         raise BadValue(f"a study of {seeds} seeds: a million is the most")
     blocks = [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
+    keys = list(tables or bench)
+    without = lacking(bench, methods, keys)
     every = [
         Unit(bench.path, key[0], key[1], bench[key].schedule, method, block, budget, out)
-        for key, method, block in product(tables or bench, methods, blocks)
+        for key, method, block in product(keys, methods, blocks)
+        if (key, str(method)) not in without
     ]
     if len({unit.file for unit in every}) < len(every):
         names = ", ".join(map(str, methods))

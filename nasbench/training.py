@@ -77,6 +77,7 @@ class FromTraining:
     ) -> None:
         require_torch()
         self.where, self.epochs = where, where.recipe.epochs
+        self.has = frozenset({"curves"})
         self._seed, self._workers, self._tick = seed, workers, tick
         self._journal = journal or Journal(where.address.partition("/")[0])
         self._pool: Processes | None = None

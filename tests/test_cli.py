@@ -233,6 +233,23 @@ def test_a_study_skips_what_is_not_applicable(capsys: pytest.CaptureFixture[str]
     assert not Path("other").exists()
 
 
+def test_a_study_leaves_out_methods_without_what_they_need(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    whole = made_up("nasbench_macro", "cifar10")
+    columns = {point: column for point, column in whole.columns.items() if point.at != "curve"}
+    header = dict.fromkeys(("title", "citation", "source", "source_sha256", "licence"), "none")
+    header |= {"benchmark": "bare", "answers": "best"}
+    tables = [("macro", replace(whole, columns=columns))]
+    write(Path("bare.h5"), {**header, "notes": [], "left_out": []}, tables)
+    study = ["study", "bare.h5", "--seeds", "2", "--workers", "1", "--out", "mine"]
+    out = said(capsys, *study, "--runners", "random_search,hyperband")
+    assert "not applicable on 1 table, the first bare/macro/cifar10: hyperband needs answers" in out
+    assert "x 2 seeds less 2 that are not applicable = 2 runs" in out
+    assert main([*study, "--runners", "hyperband"]) == 2
+    assert "no method has what it needs" in capsys.readouterr().err
+
+
 def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     found = told(capsys, "check", "made_up")
     assert (found["name"], found["problems"]) == ("made_up", [])

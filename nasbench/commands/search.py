@@ -112,7 +112,7 @@ def study(
     """
     from nasbench.pool import Processes
     from nasbench.report.words import count
-    from nasbench.study import choose, not_applicable, units
+    from nasbench.study import choose, lacking, not_applicable, units
     from nasbench.study import study as run_study
 
     opened = open_benchmark(bench)
@@ -126,12 +126,19 @@ def study(
     for key, why in skipped.items():
         print(f"{opened[key].address} is not applicable: {why}")
     chosen = [table for table in chosen if table not in skipped]
+    without = lacking(opened, methods, chosen)
+    for why in dict.fromkeys(without.values()):
+        where = [opened[key].address for (key, _), said in without.items() if said == why]
+        print(f"not applicable on {count(len(where), 'table')}, the first {where[0]}: {why}")
+    if len(without) == len(chosen) * len(methods):
+        raise NotApplicable("not applicable: no method has what it needs on any of these tables")
     todo = units(opened, out, methods, seeds, budget, chosen)
-    total = len(chosen) * len(methods) * seeds
+    less = f" less {len(without) * seeds:,} that are not applicable" if without else ""
+    total = (len(chosen) * len(methods) - len(without)) * seeds
     left = sum(len(unit.seeds) for unit in todo)
     print(
         f"{count(len(chosen), 'table')} x {count(len(methods), 'method')} x "
-        f"{count(seeds, 'seed')} = {total:,} runs of "
+        f"{count(seeds, 'seed')}{less} = {total:,} runs of "
         f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
     )
     pool = Processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None

@@ -1,0 +1,1 @@
+"""What several runners share. Parts, not loops: a runner that needs another loop writes it."""
