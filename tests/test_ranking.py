@@ -25,7 +25,7 @@ from nasbench.metrics.resampling import (
 from nasbench.table import Floats
 
 NAN = np.nan
-ORACLES: dict[Callable[..., Floats], Any] = {
+ORACLES: dict[Callable[[Floats, Floats, Floats], Floats], Any] = {
     kendall_resampled: kendalltau,
     spearman_resampled: spearmanr,
     weighted_resampled: weightedtau,
