@@ -15,7 +15,7 @@ from nasbench.build import shuffled
 from nasbench.errors import BadValue, NotRecorded
 from nasbench.metrics.noise import between_seeds
 from nasbench.metrics.ranking import kendall
-from nasbench.pack import changed, recipes, training_loss
+from nasbench.pack import changed, recipes
 from nasbench.pool import each
 from nasbench.recipe import Trainable, Trained
 from nasbench.space import Architecture
@@ -76,7 +76,7 @@ class Audited:
         if self.equal == self.rows:
             return False
         limit = self.spread if np.isnan(self.noise) else FAR * sqrt(2) * self.noise
-        return self.typical > limit
+        return not self.typical <= limit  # not known either: nothing that was finite still is
 
 
 def draw(
@@ -113,7 +113,7 @@ def draw(
         for name in shuffled(list(by_name), seed)[:rows]:
             row = by_name[name]
             there = table.seed[measured[row]].tolist()
-            chosen = shuffled(there, seed)[0]
+            chosen = shuffled(there, f"{seed} {name}")[0]
             found.append(Again(key, row, where, table.rows.archs[row], chosen))
     return found
 
@@ -172,7 +172,7 @@ def _equal(table: Table, again: Again, trained: Trained) -> bool:
     now = {}
     for name, curve in trained.curves.items():
         split, _, metric = name.partition("/")
-        metric = training_loss(again.where) if split == "train" else metric
+        metric = again.where.task.trained_on if split == "train" else metric
         now[Point("curve", split, metric)] = curve
     now |= {Point("final", "test", metric): [value] for metric, value in trained.test.items()}
     return all(

@@ -25,7 +25,7 @@ FEW = 5
 Item = TypeVar("Item")
 
 
-def shuffled(items: Sequence[Item], seed: int) -> list[Item]:
+def shuffled(items: Sequence[Item], seed: int | str) -> list[Item]:
     """Put items in an order that follows from the seed and their texts, on any machine.
 
     Its beginnings are random subsets, each within the longer ones.

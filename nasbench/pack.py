@@ -213,7 +213,7 @@ def _table(
     for name, curve in curves.items():
         split, _, metric = name.partition("/")
         if split == "train":
-            metric = training_loss(where)
+            metric = task.trained_on
         if not metric:
             continue
         columns[Point("curve", split, metric)] = Column(curve)
@@ -240,12 +240,6 @@ def _best(score: NDArray[np.float32]) -> NDArray[np.int64]:
     known = np.where(np.isnan(score), -np.inf, score)
     best: NDArray[np.int64] = known.argmax(axis=2)
     return best
-
-
-def training_loss(where: Trainable) -> str:
-    """Name the metric that a task's training loss is; "" where it has no metric for it."""
-    losses = (metric.name for metric in where.task if metric.goal == "min")
-    return next((name for name in losses if name in ("loss", "l1_loss")), "")
 
 
 def _facts(own: Sequence[Trainable], archs: Sequence[Architecture]) -> dict[str, Info]:
@@ -297,8 +291,9 @@ def _notes(
             "have its results (trained_as); params and macs are those of each"
         )
     notes.append(
-        "seconds: cumulative training and validation, by the clock of the machine that trained, "
-        "one thread; train loss: mean over the batches of an epoch while it was trained"
+        "seconds: cumulative training and validation, of the processor that trained, one thread; "
+        "train loss: mean over the batches of an epoch while it was trained, where what is trained "
+        "on is a metric"
     )
     for where in chosen:
         told = [" ".join(trained.notes) for trained in found[where].values()]

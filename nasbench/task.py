@@ -79,6 +79,12 @@ class Task:
         """Return the mean loss of a batch, a scalar to be minimised."""
         raise self._no("loss")
 
+    @property
+    def trained_on(self) -> str:
+        """The metric that `loss` is; "" where something is added to it, or none is."""
+        losses = (metric.name for metric in self if metric.goal == "min")
+        return next((name for name in losses if name in ("loss", "l1_loss")), "")
+
     def critic(self, label: Label, size: int) -> nn.Module | None:
         """Build the network that an adversarial loss sets against ours; None without such a loss.
 

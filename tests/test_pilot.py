@@ -303,7 +303,7 @@ def test_the_real_table_agrees_with_itself(real: Benchmark) -> None:
     assert len(judged.parts) == 4
     for told in judged.parts:
         for task, tau in known.items():
-            assert told.tables[task].real_tau == (1, 1, 1)
+            assert told.tables[task].real_tau == pytest.approx((1, 1, 1))
             assert told.tables[task].real_seed_tau == pytest.approx(tau, abs=0.006)
             assert np.isnan(told.tables[task].seed_tau.value)
 

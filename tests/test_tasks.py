@@ -175,6 +175,7 @@ def test_meter_measures_what_the_loss_says(task: Trainable) -> None:
     values = measured(task, output, target)
     assert list(values) == [metric.name for metric in task]
     added = {f.name for f in fields(task)} & {"balance", "dissimilarity"}
+    assert (task.trained_on in values) is not bool([a for a in added if getattr(task, a)])
     plain: Any = replace(task, **dict[str, Any](dict.fromkeys(added, 0.0)))
     assert loss_of(task, values) == pytest.approx(plain.loss(output, target).item(), rel=1e-5)
     for metric in task:
@@ -241,6 +242,13 @@ def test_dissimilarity_is_added_to_the_loss() -> None:
     assert (both - normal.TASK.loss(output, target)).item() == pytest.approx(0.5 * (1 - alike))
 
 
+def test_what_was_measured_first_can_be_trained() -> None:
+    x = torch.rand(2, 3, 13, 14)
+    with torch.inference_mode():
+        ssim(x, x)
+    ssim(x.requires_grad_(), x).sum().backward()  # type: ignore[no-untyped-call]
+
+
 def test_every_second_pixel_of_a_mask() -> None:
     task = Segmentation("mine", label="mask", every=2)
     told = torch.arange(2 * 5 * 5).reshape(2, 5, 5).byte()
@@ -268,9 +276,17 @@ def test_rare_classes_weigh_more(balance: float) -> None:
     ("name", "options", "words"),
     [
         ("normal", {"decoder": "conv"}, "a decoder 'conv': there are deconvolution and subpixel"),
-        ("segmentsemantic", {"every": 0}, "decodes one pixel for 0 in a row: it can be 1 to 8"),
+        (
+            "segmentsemantic",
+            {"every": 0},
+            "decodes at one in 0 of the resolution: it can be 1 to 8",
+        ),
         ("segmentsemantic", {"balance": 1.5}, "with balance 1.5: it is from 0 to 1"),
-        ("autoencoder", {"coarse": 2.5}, "decodes one pixel for 2.5 in a row: it can be 1 to 8"),
+        (
+            "autoencoder",
+            {"coarse": 2.0},
+            "decodes at one in 2.0 of the resolution: it can be 1 to 8",
+        ),
         ("normal", {"dissimilarity": -1.0}, "with dissimilarity -1.0: it is 0 or above"),
     ],
 )

@@ -36,6 +36,7 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 @cache
+@torch.inference_mode(False)  # or else the first use could forbid gradients to all later ones
 def _window(pixels: int, side: int) -> Tensor:
     """Weights (pixels, places) of a row of pixels in each place that the window can take.
 

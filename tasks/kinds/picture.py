@@ -62,6 +62,11 @@ class Picture(Trainable):
         alike = ssim((output.float() + 1) / 2, (losses.signal(target) + 1) / 2).mean()
         return absolute + self.dissimilarity * (1 - alike)
 
+    @property
+    def trained_on(self) -> str:
+        """The absolute error, if it's alone."""
+        return "" if self.dissimilarity else super().trained_on
+
     def critic(self, label: Label, size: int) -> nn.Module | None:
         """Build a critic of patches, if it has a weight."""
         from nasbench.tasks.heads.critic import Critic

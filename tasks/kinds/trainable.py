@@ -41,5 +41,5 @@ def check_decoding(name: str, decoder: str, times: int) -> None:
     if decoder not in get_args(Decoding):
         known = " and ".join(get_args(Decoding))
         raise BadValue(f"{name} with a decoder {decoder!r}: there are {known}")
-    if times not in range(1, 9):
-        raise BadValue(f"{name} decodes one pixel for {times} in a row: it can be 1 to 8")
+    if not (isinstance(times, int) and 1 <= times <= 8):
+        raise BadValue(f"{name} decodes at one in {times} of the resolution: it can be 1 to 8")
