@@ -320,7 +320,7 @@ WRONG = {
     "best made_up/cell/jigsaw --at last": "'last' is no point of training: best, final",
     "query made_up/cell/jigsaw 64-41414-1_02_334": "is not in transnas_cell: its 4,096 archi",
     "query made_up/cell/jigsaw 4096": "no row 4096 in made_up/cell/jigsaw: rows are 0 to 4095",
-    "run made_up/cell/jigsaw": "no runner: made_up/cell/jigsaw/RUNNER/SEED, RUNNER one of local_",
+    "run made_up/cell/jigsaw": "made_up/cell/jigsaw/RUNNER/SEED, RUNNER one of bohb, hyperband",
     "run made_up/cell/jigsaw/local_serch/0": "'local_serch'; did you mean 'local_search'?",
     "run made_up/cell/jigsaw/local_search/-1": "seed '-1': expected a whole number from 0",
     "run made_up/cell/jigsaw/local_search/0/9": "expected BENCH/SPACE/TASK/RUNNER/SEED, each said",

@@ -85,7 +85,9 @@ def test_best_networks_by_a_loss_are_the_smallest(errors: Table) -> None:
 def test_a_search_walks_down_a_loss(runner: str, errors: Table) -> None:
     """NASLib: a negative loss is called accuracy, a positive one has no search."""
     traces = run(runner, errors, range(3), Budget(queries=150))
-    assert np.median(traces.value[traces.start[1:] - 1]) <= np.median(errors.values())
+    runs = zip(traces.start[:-1], traces.start[1:], strict=True)
+    found = [traces.value[a:b][traces.score[a:b].argmax()] for a, b in runs]
+    assert np.median(found) <= np.quantile(errors.values(), 0.05)
     np.testing.assert_array_equal(traces.score, -traces.value)
 
 
