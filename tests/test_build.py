@@ -202,6 +202,7 @@ def test_a_dry_run_measures_a_few(capsys: pytest.CaptureFixture[str], log: Log) 
         (["build", HERE, "--workers", "0"], "0 workers"),
         (["build", HERE, "--sample", "0"], "a sample of 0: few has 1 to"),
         (["build", HERE, "--sample", "9999"], "a sample of 9999: few has 1 to"),
+        (["build", "rooms", "--pilot", "tune", "--sample-seed", "1"], "an order of its own"),
         (["build", HERE, "--shard", "3/2"], "shard 3/2"),
         (["build", HERE, "--shard", "0/2"], "shard 0/2"),
         (["build", HERE, "--shard", "half"], "expected I/N"),

@@ -88,6 +88,8 @@ def build(
     tables = trainables(bench, listed(spaces), listed(tasks), images)
     workers, own = some(workers), _shard(shard)
     require_torch()
+    if pilot and sample_seed:
+        raise BadValue("--sample-seed orders classes, and the pilot has an order of its own")
     only = (lambda space: members(space, pilot)) if pilot else None
     parts = plan(tables, seeds, only=only, sample=sample, sample_seed=sample_seed, shard=own)
     name = tables[0].address.partition("/")[0]

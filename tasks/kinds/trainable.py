@@ -37,7 +37,7 @@ class Trainable(Task):
 
 
 def check_decoding(name: str, decoder: str, times: int) -> None:
-    """Raise `BadValue` for a decoder that isn't there, or less than one pixel in a row."""
+    """Raise `BadValue` for a decoder that isn't there, or a resolution that can't be."""
     if decoder not in get_args(Decoding):
         known = " and ".join(get_args(Decoding))
         raise BadValue(f"{name} with a decoder {decoder!r}: there are {known}")
