@@ -14,7 +14,7 @@ from shutil import rmtree
 from nasbench.errors import BadFile, BadValue, NotApplicable, OutsideSpace
 from nasbench.find import find, names, unknown
 from nasbench.recipe import Live, Trainable
-from nasbench.store import Benchmark, choose, split, write
+from nasbench.store import RECIPES, Benchmark, choose, split, write
 from nasbench.table import Table
 
 _FILE = re.compile(r"(.+?\.(?:h5|py))(?:/|$)(.*)", re.DOTALL)
@@ -26,6 +26,7 @@ class Published:
 
     `notes` say what a user of the numbers must know, `left_out` what was not taken over and why.
     A file that says its own name, title, citation and answers comes before what is `Declared`.
+    `recipes` is what `nasbench.pack` wrote of how it was trained, if it did.
     """
 
     tables: Sequence[tuple[str, Table]]
@@ -38,6 +39,7 @@ class Published:
     title: str = ""
     citation: str = ""
     answers: str = ""
+    recipes: str = ""
 
 
 @dataclass(frozen=True)
@@ -222,6 +224,7 @@ def import_benchmark(
         "licence": published.licence,
         "notes": list(published.notes),
         "left_out": list(published.left_out),
+        **({RECIPES: published.recipes} if published.recipes else {}),
         "tool_version": import_module("nasbench").__version__,
     }
     write(target, header, published.tables)

@@ -12,7 +12,7 @@ from statistics import fmean, median, stdev
 from time import perf_counter
 from typing import NamedTuple, TypeVar
 
-from nasbench.errors import BadValue
+from nasbench.errors import BadFile, BadValue, NasbenchError, RunnerFailed
 from nasbench.journal import Journal
 from nasbench.pool import each
 from nasbench.recipe import Trainable
@@ -21,6 +21,8 @@ from nasbench.training import Job
 
 FEW = 5
 """Trainings by which a table is estimated before it's built."""
+IN_A_ROW = 10
+"""Trainings that fail one after the other, after which the fault is not theirs."""
 
 Item = TypeVar("Item")
 
@@ -124,18 +126,23 @@ class Build:
     """The trainings of a plan that a journal lacks, and how long they take.
 
     `total` counts all that are planned, `there` those that were there at the start, `done` those
-    that are there now.
+    that are there now; `left` are those of each part that weren't tried yet, and `failed` says of
+    those that raised what it was. Seconds in a journal may be of other machines: they count as
+    long as there are too few of this build's own.
     """
 
     def __init__(self, parts: Sequence[Part], journal: Journal) -> None:
         self.parts, self.journal = parts, journal
         self.total = sum(len(part.archs) for part in parts)
-        self._seconds: dict[str, list[float]] = {}
+        self.failed: list[tuple[Job, str]] = []
+        self._recorded: dict[str, list[float]] = {}
+        self._measured: dict[str, list[float]] = {}
         self._todo: list[list[Architecture]] = []
         self._work: deque[float] = deque(maxlen=200)
         for where, own in groupby(parts, lambda part: part.where):
             full = {key: trained.seconds[-1] for key, trained in journal.full(where).items()}
-            self._seconds[where.address] = list(full.values())
+            self._recorded[where.address] = list(full.values())
+            self._measured[where.address] = []
             self._todo += [
                 [arch for arch in part.archs if (where.space.spell(arch), part.seed) not in full]
                 for part in own
@@ -151,7 +158,7 @@ class Build:
                 yield Job(where, arch, where.epochs, part.seed, self.journal)
 
     def few(self) -> list[Job]:
-        """Choose a few of each table, random ones, and list those that are not there.
+        """Choose a few of each table, random ones of those that are not there.
 
         They are others on each task of a space, so that errors of their mean seconds are not all
         alike.
@@ -160,11 +167,9 @@ class Build:
         for part, todo in zip(self.parts, self._todo, strict=True):
             where = part.where
             if part.seed == 0:
-                most = max(1, len(part.archs) - FEW + 1)
-                start = tables[where.space_name] * FEW % most
+                start = tables[where.space_name] * FEW % max(1, len(todo) - FEW + 1)
                 tables[where.space_name] += 1
-                near = set(part.archs[start : start + FEW])
-                chosen = [arch for arch in todo if arch in near]
+                chosen = todo[start : start + FEW]
                 jobs += [Job(where, arch, where.epochs, 0, self.journal) for arch in chosen]
         return jobs
 
@@ -173,16 +178,28 @@ class Build:
     ) -> Iterator[tuple[Part, int]]:
         """Train, here or on an executor; yield the part of each training, and what is left of it.
 
-        Each is in the journal before it is told of.
+        Each is in the journal before it is told of. One that raises is put down as `failed`, and
+        the others go on. Raises `RunnerFailed` after `IN_A_ROW` such, and at once `BadFile`: what
+        can't be read or kept now can't be by the next one either.
         """
         index = {(part.where.address, part.seed): k for k, part in enumerate(self.parts)}
-        for job, (seconds, spent) in each(_timed, jobs, executor):
+        row = 0
+        for job, came in each(_timed, jobs, executor):
             k = index[job.where.address, job.seed]
             self.left[k] -= 1
-            self.done += 1
-            self._seconds[job.where.address].append(seconds)
-            if spent > seconds > 0:  # or else it was trained by somebody else meanwhile
-                self._work.append(spent / seconds)
+            if isinstance(came, str):
+                row += 1
+                self.failed.append((job, came))
+                if row == IN_A_ROW:
+                    raise RunnerFailed(
+                        f"{row} trainings in a row failed, the last one, {job}: {came}"
+                    )
+            else:
+                row = 0
+                self.done += 1
+                self._measured[job.where.address].append(came.seconds)
+                if came.spent > came.seconds > 0:  # or else somebody else trained it meanwhile
+                    self._work.append(came.spent / came.seconds)
             yield self.parts[k], self.left[k]
 
     def mean(self, part: Part) -> tuple[float | None, bool]:
@@ -190,10 +207,10 @@ class Build:
 
         If not, it is the mean of the tables of the same task, or else of all that were measured.
         """
-        if own := self._seconds[part.where.address]:
+        if own := self._seconds(part.where.address):
             return self._overhead * fmean(own), True
         task = part.where.address.rpartition("/")[2]
-        means = {address: fmean(found) for address, found in self._seconds.items() if found}
+        means = {a: fmean(found) for a in self._measured if (found := self._seconds(a))}
         same = [mean for address, mean in means.items() if address.rpartition("/")[2] == task]
         guess = same or list(means.values())
         return (self._overhead * fmean(guess) if guess else None), False
@@ -217,7 +234,7 @@ class Build:
         ):
             own = list(group)
             trainings = sum(len(part.archs) for part, _ in own)
-            measured = [self._overhead * seconds for seconds in self._seconds[address]]
+            measured = [self._overhead * seconds for seconds in self._seconds(address)]
             n, k, nan = trainings, len(measured), float("nan")
             mean = fmean(measured) if k else nan
             std = stdev(measured) if k > 1 else nan
@@ -227,14 +244,37 @@ class Build:
             found.append(Estimate(address, trainings, there, k, mean, std, hours, error))
         return found
 
+    def _seconds(self, address: str) -> list[float]:
+        """Return what this build measured of a table, once it is a few; else what is known."""
+        own, recorded = self._measured[address], self._recorded[address]
+        return own if len(own) >= FEW or not recorded else [*recorded, *own]
+
     @property
     def _overhead(self) -> float:
         """How much longer a training takes than its seconds: building, testing, keeping."""
         return median(self._work) if self._work else 1.0
 
 
-def _timed(job: Job) -> tuple[float, float]:
-    """Train, and return the seconds of training and validation, and those of the whole job."""
-    start = perf_counter()
-    trained = job.run()
-    return trained.seconds[-1], perf_counter() - start
+class Timed(NamedTuple):
+    """Seconds of a training and its validation, and those of the whole job by the clock."""
+
+    seconds: float
+    spent: float
+
+
+def _timed(job: Job) -> Timed | str:
+    """Train, once what a worker loads only once is loaded; or say what was raised."""
+    from nasbench.live import load
+
+    try:
+        for split in ("train", "valid", "test"):
+            load(job.where, split)
+        start = perf_counter()
+        trained = job.run()
+    except BadFile:
+        raise
+    except Exception as error:
+        return (
+            str(error) if isinstance(error, NasbenchError) else f"{type(error).__name__}: {error}"
+        )
+    return Timed(trained.seconds[-1], perf_counter() - start)

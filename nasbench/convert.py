@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench.errors import BadFile, BadValue
-from nasbench.store import Benchmark, atomic
+from nasbench.store import RECIPES, Benchmark, atomic
 from nasbench.table import Column, Info, Rows, Table
 
 CSV_VERSION = 1
@@ -96,7 +96,8 @@ def described(bench: Benchmark) -> dict[str, Any]:
             "seconds": _seconds_at(table),
             "columns": columns,
         }
-    told = {key: bench.header[key] for key in ("benchmark", *TOLD, "content_sha256")}
+    keys = ("benchmark", *TOLD, "content_sha256", *([RECIPES] if RECIPES in bench.header else []))
+    told = {key: bench.header[key] for key in keys}
     return {**told, "spaces": spaces}
 
 

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nasbench.benchmark import home
 from nasbench.errors import BadFile
@@ -49,6 +49,13 @@ class Merged:
     longer: int
     known: int
     differ: int
+
+
+class Contents(NamedTuple):
+    """The rows of a journal's two tables."""
+
+    trainings: list[tuple[Any, ...]]
+    made_with: list[tuple[Any, ...]]
 
 
 class Journal:
@@ -94,20 +101,18 @@ class Journal:
             file.execute(_UPSERT, (*place, where.space.spell(arch), seed, trained.epochs, text))
             file.execute(_MADE_WITH, (*place, _torch()))
 
-    def merge(self, path: Path) -> Merged:
-        """Take over what another journal has, in one transaction; it is left as it is.
+    def merge(self, other: Contents) -> Merged:
+        """Take over what another journal has, in one transaction.
 
-        Of the same training the longer one stays, and of two that are as long ours. Raises
-        `BadFile` for what is no journal.
+        Of the same training the longer one stays, and of two that are as long ours.
         """
         new = longer = known = differ = 0
         select = (
             "SELECT trained FROM training WHERE address = ? AND content_sha256 = ? AND arch = ? "
             "AND seed = ?"
         )
-        rows, made_with = _other(path)
         with self._open() as file, file:
-            for *key, epochs, text in rows:
+            for *key, epochs, text in other.trainings:
                 theirs = Trained(**json.loads(text))
                 if ours := file.execute(select, key).fetchone():
                     mine = Trained(**json.loads(ours[0]))
@@ -116,7 +121,7 @@ class Journal:
                     differ += not _agree(mine, theirs)
                 new += not ours
                 file.execute(_UPSERT, (*key, epochs, text))
-            file.executemany(_MADE_WITH, made_with)
+            file.executemany(_MADE_WITH, other.made_with)
         return Merged(new, longer, known, differ)
 
     @contextmanager
@@ -132,8 +137,11 @@ class Journal:
             ) from error
 
 
-def _other(path: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
-    """Read a journal that is there already, and may be from before versions were noted."""
+def contents(path: Path) -> Contents:
+    """Read a journal, which may be from before versions were noted, and leave it as it is.
+
+    Raises `BadFile` for what is none.
+    """
     if not path.is_file():
         raise BadFile(f"no file {path.absolute()}")
     try:  # writable, because a killed writer's last transaction may have to be taken back
@@ -145,7 +153,7 @@ def _other(path: Path) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
             Trained(**json.loads(row[-1]))
     except (sqlite3.Error, TypeError, ValueError) as error:
         raise BadFile(f"{path} is no journal of trainings, or is damaged: {error}") from error
-    return rows, notes
+    return Contents(rows, notes)
 
 
 def _agree(one: Trained, other: Trained) -> bool:

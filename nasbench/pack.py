@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from math import prod
@@ -18,8 +18,8 @@ from nasbench.errors import BadFile, BadValue
 from nasbench.find import find
 from nasbench.journal import Journal
 from nasbench.recipe import Recipe, Trainable, Trained
-from nasbench.space import Architecture, Scale
-from nasbench.store import Benchmark, write
+from nasbench.space import Architecture, Scale, Space
+from nasbench.store import RECIPES, Benchmark, write
 from nasbench.table import Column, Info, Point, Rows, Table
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 Encoders: TypeAlias = dict[tuple[int, Scale | None], list[tuple["Counts", tuple[int, ...]]]]
 """Counts and features of encoders, by the height of what they see and their scale."""
-
-RECIPES = "recipes"
-"""The attribute of a file that says how each of its tables was trained, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +45,7 @@ def pack(
     spaces: Sequence[str] = (),
     tasks: Sequence[str] = (),
     *,
+    only: Callable[[Space], Sequence[Architecture]] | None = None,
     partial: bool = False,
     as_name: str = "",
     images: Path | None = None,
@@ -57,13 +55,14 @@ def pack(
     A table is complete if every class was trained to the end with seed 0; it has the seeds 0, 1 ...
     that every class has, and a row for every architecture. With `partial`, the rows are those
     members of `Space.trained_as` that were trained on any of the tasks, and the seeds all there
-    are; NaN is what was not trained. Raises `BadValue` where there is nothing to write.
+    are; NaN is what was not trained; `only` says which of them are taken. Raises `BadValue` where
+    there is nothing to write.
     """
     declared = find("benchmarks", name)
     wanted = trainables(name, spaces, tasks, images)
     bench = plain_name(as_name or declared.name)
     journal = journal or Journal(declared.name)
-    found = {where: _of_representatives(where, journal) for where in wanted}
+    found = {where: _of_representatives(where, journal, only) for where in wanted}
     missing = [m for where, trained in found.items() if (m := _missing(where, trained))]
     if partial:
         chosen = [where for where in wanted if found[where]]
@@ -142,10 +141,12 @@ def changed(bench: Benchmark, space: str, where: Trainable) -> list[str]:
     return [word for part, word in words.items() if told[part] != now[part]] or ["the checksum"]
 
 
-def _of_representatives(where: Trainable, journal: Journal) -> dict[tuple[int, int], Trained]:
+def _of_representatives(
+    where: Trainable, journal: Journal, only: Callable[[Space], Sequence[Architecture]] | None
+) -> dict[tuple[int, int], Trained]:
     """Return the full trainings of those that stand for a class, by row of the space and seed."""
     space = where.space
-    stands = set(space.trained_as().tolist())
+    stands = set(map(space.index, only(space)) if only else space.trained_as().tolist())
     found = {
         (space.index(space.read(name)), seed): trained
         for (name, seed), trained in journal.full(where).items()

@@ -13,14 +13,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from nasbench.benchmark import open_benchmark, tables, trainable, trainables
+from nasbench.benchmark import open_benchmark, tables, trainables
 from nasbench.check import check
 from nasbench.errors import BadFile, BadValue, NotApplicable
-from nasbench.find import find, names
+from nasbench.find import names
 from nasbench.metrics.noise import between_seeds, ceiling, separation
 from nasbench.metrics.ranking import kendall
 from nasbench.metrics.resampling import kendall_resampled, resamples
 from nasbench.metrics.statistics import Interval, interval
+from nasbench.pack import recipes
 from nasbench.space import Architecture, Space
 from nasbench.store import Benchmark
 from nasbench.table import Floats, Table, mean
@@ -160,6 +161,12 @@ def members(space: Space, part: str) -> tuple[Architecture, ...]:
     return parts(space)[PARTS.index(part)]
 
 
+def every_member(space: Space) -> tuple[Architecture, ...]:
+    """Return the architectures of both parts. Raises `NotApplicable`."""
+    one, other = parts(space)
+    return one + other
+
+
 def pilot(
     bench: Benchmark,
     real: Benchmark | None = None,
@@ -207,19 +214,21 @@ def open_real(name: str) -> tuple[Benchmark | None, str]:
 
 
 def trivial_values(
-    tick: Callable[[int, int], None] = lambda done, total: None,
+    bench: Benchmark, tick: Callable[[int, int], None] = lambda done, total: None
 ) -> dict[str, dict[str, float]]:
-    """Fit predictors without a network to the images of `rooms`, by task; needs torch."""
+    """Fit predictors without a network to the images that a pilot was trained on, by task.
+
+    Needs torch. Raises `BadFile` where the file doesn't tell its recipes.
+    """
     from nasbench.training import require_torch
     from nasbench.trivial import trivial
 
     require_torch("cpu")
-    live = find("benchmarks", LIVE).live
-    recipes = [] if live is None else list(live.recipes)
+    by_task = {task: where for (_, task), where in recipes(bench).items()}
     values = {}
-    for done, task in enumerate(recipes):
-        tick(done, len(recipes))
-        values[task] = trivial(trainable(f"{LIVE}/{TUNED_SPACES[0]}/{task}")[0])
+    for done, (task, where) in enumerate(by_task.items()):
+        tick(done, len(by_task))
+        values[task] = trivial(where)
     return values
 
 

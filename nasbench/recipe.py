@@ -161,13 +161,13 @@ class Trainable:
     def content(self) -> dict[str, Any]:
         """What results follow from beside architecture and seed: plain values, by what they are.
 
-        `VERSION`, the recipe, the space (its text too if it is a file), and digests of the images.
+        `VERSION`, the recipe, the space (a file: its digest too), and digests of the images.
         """
         own = Path(self.space_name)
         return {
             "version": VERSION,
             "recipe": asdict(replace(self.recipe, scale=self.recipe.scale or self.space.scale)),
-            "space": [self.space_name, own.read_text("utf-8") if own.suffix == ".py" else ""],
+            "space": [self.space_name, _digest(own) if own.suffix == ".py" else ""],
             "images": [self.images.digest(self.wanted(s)) for s in ("train", "valid", "test")],
         }
 
@@ -176,6 +176,10 @@ class Trainable:
         """A checksum of the `content`; with another one, other results."""
         told = json.dumps(list(self.content.values()), sort_keys=True, default=repr)
         return sha256(told.encode()).hexdigest()
+
+
+def _digest(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)

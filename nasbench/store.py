@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 FORMAT = "nasbench"
 VERSION = 1
+RECIPES = "recipes"
+"""The attribute of a file that says how each of its tables was trained, as JSON."""
 
 
 @contextmanager

@@ -26,12 +26,11 @@ from nasbench.build import Build, Shard, plan, representatives, shuffled
 from nasbench.check import check
 from nasbench.errors import BadFile
 from nasbench.find import find
-from nasbench.journal import Journal, Merged
-from nasbench.pack import RECIPES
+from nasbench.journal import Journal, Merged, contents
 from nasbench.pilot import parts
-from nasbench.recipe import Trained
+from nasbench.recipe import Trainable, Trained
 from nasbench.space import Architecture
-from nasbench.store import Benchmark
+from nasbench.store import RECIPES, Benchmark
 from nasbench.table import Point
 from tests.few import HERE, SPACE, offered, pretended
 
@@ -185,9 +184,66 @@ def test_a_dry_run_measures_a_few(capsys: pytest.CaptureFixture[str], log: Log) 
     assert len(log) == 2 * building.FEW
     assert "core-hours" in out
     again = told(capsys, "build", HERE, "--workers", "1", "--dry-run", "--tasks", "jigsaw,normal")
-    assert len(log) == 2 * building.FEW
-    assert (again["trained"], again["there"]) == (0, 2 * building.FEW)
+    assert len(log) == len(set(log)) == 4 * building.FEW
+    assert (again["trained"], again["there"]) == (2 * building.FEW, 2 * building.FEW)
     assert [each["measured"] for each in again["estimates"]] == [building.FEW] * 2
+
+
+def test_seconds_of_another_machine_count_until_there_are_own(log: Log) -> None:
+    where, _ = trainable(f"{HERE}/jigsaw")
+    journal = Journal("trifles")
+    slow = Trained({"valid/top1": [1.0, 2.0]}, {"top1": 3.0}, [500.0, 1000.0], 5, 6)
+    for arch in representatives(SPACE)[:7]:
+        journal.add(where, arch, 0, slow)
+    work = Build(plan([where]), journal)
+    assert work.remaining().seconds == 1000 * (CLASSES - 7)
+    for _ in work.run(work.few()):
+        pass
+    own = [found.seconds[-1] for found in journal.full(where).values() if found != slow]
+    assert len(own) == building.FEW
+    rest = work.remaining()
+    assert rest.seconds == pytest.approx((CLASSES - 7 - building.FEW) * np.mean(own))
+
+
+def test_a_training_that_raises_is_told_at_the_end(
+    log: Log, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, bad = live.train, representatives(SPACE)[1:3]
+
+    def fails(where: Trainable, arch: Architecture, *rest: Any) -> Any:
+        if arch in bad:
+            raise RuntimeError("singular")
+        return train(where, arch, *rest)
+
+    monkeypatch.setattr(live, "train", fails)
+    line = ["build", HERE, "--workers", "1", "--tasks", "jigsaw"]
+    assert main(line) == 2
+    out, err = capsys.readouterr()
+    assert f"{CLASSES - 2} trained, {CLASSES - 2} of {CLASSES} are there" in out
+    for arch in bad:
+        name = SPACE.spell(arch)
+        assert (
+            f"failed: the training of {name} on trifles/cell/jigsaw: RuntimeError: singular" in out
+        )
+    assert err == "nasbench: 2 trainings failed; the same command tries them again\n"
+    assert main([*line, "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert len(json.loads(out)["failed"]) == 2
+    monkeypatch.setattr(live, "train", train)
+    assert told(capsys, *line)["trained"] == 2
+
+
+def test_a_fault_of_all_ends_a_build(
+    log: Log, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(*_: object) -> Any:
+        raise RuntimeError("no such layer")
+
+    monkeypatch.setattr(building, "IN_A_ROW", 3)
+    monkeypatch.setattr(live, "train", fails)
+    says = refused(capsys, "build", HERE, "--workers", "1", "--tasks", "jigsaw")
+    assert says.startswith("nasbench: 3 trainings in a row failed, the last one, the training of ")
+    assert says.endswith("RuntimeError: no such layer\n")
 
 
 @pytest.mark.parametrize(
@@ -221,6 +277,7 @@ def test_bad_input_is_one_line(
 ) -> None:
     assert says in refused(capsys, *arguments)
     assert not log
+    assert not Path("all.sqlite").exists()
 
 
 # ---------------------------------------------------------------------------------------- journals
@@ -236,6 +293,20 @@ def test_a_part_of_the_pilot_is_built(log: Log, capsys: pytest.CaptureFixture[st
     capsys.readouterr()
     assert main([*command, "reports"]) == 2
     assert "the pilot has no part 'reports': there are tune and report" in capsys.readouterr().err
+
+
+def test_a_pilot_is_packed_without_the_rest(log: Log, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["build", "rooms", "--spaces", "cell", "--tasks", "normal", "--workers", "1"]
+    assert main([*command, "--sample", "40"]) == 0
+    assert main([*command, "--pilot", "report", "--sample", "3"]) == 0
+    line = ["pack", "rooms", "--pilot", "--spaces", "cell", "--tasks", "normal"]
+    capsys.readouterr()
+    told(capsys, *line, "--out", "pilot.h5", "--name", "rooms_pilot")
+    space = find("spaces", "transnas_cell")
+    pilots = {arch for part in parts(space) for arch in part}
+    expected = pilots & {arch for _, arch, _ in log}
+    assert set(Benchmark("pilot.h5")["cell", "normal"].rows.archs) == expected
+    assert {*parts(space)[1][:3]} <= expected < {arch for _, arch, _ in log}
 
 
 def test_shards_that_are_merged_are_the_whole(
@@ -271,9 +342,9 @@ def test_of_the_same_training_ours_stays(tmp_path: Path) -> None:
         if mine:
             ours.add(where, arch, 0, mine)
         theirs.add(where, arch, 0, yours)
-    assert ours.merge(theirs.path) == Merged(new=1, longer=1, known=2, differ=1)
+    assert ours.merge(contents(theirs.path)) == Merged(new=1, longer=1, known=2, differ=1)
     assert list(ours.full(where).values()) == [long] * 4
-    assert ours.merge(theirs.path) == Merged(0, 0, 4, 1)
+    assert ours.merge(contents(theirs.path)) == Merged(0, 0, 4, 1)
     assert theirs.full(where)[SPACE.spell(b), 0] == other  # which is left as it is
 
 
@@ -283,13 +354,13 @@ def test_a_journal_from_before_versions_were_noted(tmp_path: Path) -> None:
     old.add(where, SPACE.at(0), 0, Trained({}, {}, [1.0, 2.0], 5, 6))
     with sqlite3.connect(old.path) as file:
         file.execute("DROP TABLE made_with")
-    assert new.merge(old.path).new == 1
+    assert new.merge(contents(old.path)).new == 1
     assert new.made_with(where) == []
     for damaged in ("{", '{"curve": 1}', "[]"):
         with sqlite3.connect(old.path) as file:
             file.execute("UPDATE training SET trained = ?", (damaged,))
         with pytest.raises(BadFile, match="is no journal of trainings, or is damaged"):
-            new.merge(old.path)
+            new.merge(contents(old.path))
     assert len(new.full(where)) == 1
 
 
@@ -344,6 +415,18 @@ def test_a_packed_file_holds_what_the_journal_has(
     line = ["study", "trifles.h5", "--seeds", "2", "--queries", "5", "--workers", "1"]
     assert main([*line, "--out", "out"]) == 0
     assert main(["report", "out", "--bench", "trifles.h5"]) == 0
+
+
+def test_how_it_was_trained_survives_a_detour(
+    capsys: pytest.CaptureFixture[str], log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built("--tasks", "jigsaw")
+    assert main(["pack", HERE, "--out", "trifles.h5"]) == 0
+    assert main(["convert", "trifles.h5", "--to", "csv", "--out", "detour.csv"]) == 0
+    assert main(["import", "csv", "detour.csv"]) == 0
+    there, back = Benchmark("trifles.h5").header, open_benchmark("detour").header
+    assert json.loads(there[RECIPES])["cell/jigsaw"]["recipe"]["epochs"] == 2
+    assert back[RECIPES] == there[RECIPES]
 
 
 def test_packing_again_gives_the_same_content(capsys: pytest.CaptureFixture[str], log: Log) -> None:

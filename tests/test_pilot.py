@@ -389,7 +389,9 @@ def test_command(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("NASBENCH_HOME", str(tmp_path))
-    monkeypatch.setattr("nasbench.pilot.trivial_values", lambda tick: {"normal": {"constant": 0.3}})
+    monkeypatch.setattr(
+        "nasbench.pilot.trivial_values", lambda bench, tick: {"normal": {"constant": 0.3}}
+    )
     path, out = str(small.path), tmp_path / "out"
     assert main(["pilot", path, "--real", path, "--trivial", "--out", str(out)]) == 0
     text, err = capsys.readouterr()

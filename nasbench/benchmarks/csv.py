@@ -28,6 +28,7 @@ from nasbench.convert import COLUMNS, CSV_VERSION, TOLD, WORDS
 from nasbench.errors import BadFile, NasbenchError
 from nasbench.find import find
 from nasbench.space import Space
+from nasbench.store import RECIPES
 from nasbench.table import ANSWERS, SPLITS, Column, Info, Point, Rows, Table
 from nasbench.task import Task
 
@@ -178,6 +179,7 @@ def read(path: Path | None, job: Job) -> Published:
         notes=notes,
         name=name,
         answers=answers,
+        recipes=header.get(RECIPES, ""),
     )
 
 
@@ -215,8 +217,8 @@ def _header(lines: Iterator[str]) -> tuple[dict[str, Any], list[str]]:
         raise BadFile(f"its version is {header['nasbench_csv']}, this nasbench reads {CSV_VERSION}")
     if header and ({*TOLD, "content_sha256", "spaces"} - header.keys()):
         raise BadFile("the lines above the columns are not complete")
-    for key in TOLD if header else ():
-        texts = header[key] if key in ("notes", "left_out") else [header[key]]
+    for key in (*TOLD, RECIPES) if header else ():
+        texts = header[key] if key in ("notes", "left_out") else [header.get(key, "")]
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise BadFile(f"{key} above the columns is {header[key]!r:.80}")
     if header and header["answers"] not in ANSWERS:

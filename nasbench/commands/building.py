@@ -25,7 +25,7 @@ from nasbench.commands.options import (
     some,
 )
 from nasbench.commands.progress import bars, load_images
-from nasbench.errors import BadValue
+from nasbench.errors import BadValue, RunnerFailed
 from nasbench.recipe import Trainable
 from nasbench.show import (
     print_audited,
@@ -97,7 +97,6 @@ def build(
     if not json:
         print_plan(name, work, workers)
     jobs = work.few() if dry_run else None
-    trained = 0
     with bars() as progress, _processes(workers) as pool:
         pairs = zip(work.parts, work.left, strict=True)
         todo = [part.where for part, left in pairs if left]
@@ -105,7 +104,6 @@ def build(
         bar = progress.add_task("", total=work.total if jobs is None else work.done + len(jobs))
         said, log = monotonic(), progress.disable
         for done, left in work.run(work.jobs() if jobs is None else jobs, pool):
-            trained += 1
             rest = f"{time_left(work.remaining(), workers)} left"
             progress.update(bar, completed=work.done, description=f"{done.where.address}, {rest}")
             ended = not left and jobs is None
@@ -119,17 +117,27 @@ def build(
                     flush=True,
                 )
     found = work.estimates() if dry_run else []
+    trained = work.done - work.there
+    failed = {str(job): why for job, why in work.failed}
     if json:
         told: dict[str, Any] = {"trainings": work.total, "there": work.there, "trained": trained}
-        told |= {"journal": str(work.journal.path), "measured": _named(jobs or [])}
-        return print_json({**told, "estimates": [asdict(each) for each in found]})
-    for address, names in _named(jobs or []).items():
-        print(f"trained for the estimate: {address}: {', '.join(names)}")
-    if dry_run:
+        told |= {
+            "journal": str(work.journal.path),
+            "measured": _named(jobs or []),
+            "failed": failed,
+        }
+        print_json({**told, "estimates": [asdict(each) for each in found]})
+    elif dry_run:
+        for address, names in _named(jobs or []).items():
+            print(f"trained for the estimate: {address}: {', '.join(names)}")
         print_estimates(found)
         print(f"what is left: {time_left(work.remaining(), workers)} on {workers:,} workers")
     else:
         print(f"{trained:,} trained, {work.done:,} of {work.total:,} are there")
+    if failed:
+        for job, why in failed.items() if not json else ():
+            print(f"failed: {job}: {why}")
+        raise RunnerFailed(f"{len(failed):,} trainings failed; the same command tries them again")
 
 
 def merge(
@@ -138,10 +146,11 @@ def merge(
     json: AsJson = False,
 ) -> None:
     """Put journals of trainings into one. Of the same training, that of --into stays."""
-    from nasbench.journal import Journal
+    from nasbench.journal import Journal, contents
 
+    read = [(str(path), contents(path)) for path in journals]  # before a new file is made
     target = Journal("", into)
-    found = [(str(path), target.merge(path)) for path in journals]
+    found = [(name, target.merge(theirs)) for name, theirs in read]
     if json:
         return print_json([{"journal": path, **asdict(merged)} for path, merged in found])
     print_merged(found, str(into))
@@ -156,6 +165,9 @@ def pack(
     partial: Annotated[
         bool, typer.Option("--partial", help="Also tables that are not complete, as they are.")
     ] = False,
+    pilot: Annotated[
+        bool, typer.Option("--pilot", help="Only the pilot's networks, of all that were trained.")
+    ] = False,
     name: Annotated[str | None, typer.Option(help="Of the benchmark; its own.")] = None,
     images: ImagesAt = None,
     json: AsJson = False,
@@ -163,10 +175,12 @@ def pack(
     """Write what was trained as a benchmark's file, which says how each number was made.
 
     A table is complete if one network of every class was trained with seed 0; it has all seeds that
-    every class has. With --partial the rows are the networks that were trained.
+    every class has. With --partial the rows are the networks that were trained, with --pilot those
+    of them that are the pilot's.
     """
     from nasbench.journal import Journal
     from nasbench.pack import pack as pack_benchmark
+    from nasbench.pilot import every_member
     from nasbench.training import require_torch
 
     require_torch()
@@ -180,7 +194,8 @@ def pack(
         source,
         listed(spaces),
         listed(tasks),
-        partial=partial,
+        only=every_member if pilot else None,
+        partial=partial or pilot,
         as_name=name or "",
         images=images,
     )

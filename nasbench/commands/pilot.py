@@ -33,7 +33,7 @@ def pilot(
     if why:
         print(f"{why}; what compares with it is left out", file=sys.stderr)
     with bars() as progress:
-        values = trivial_values(ticker(progress, "fitting")) if trivial else None
+        values = trivial_values(opened, ticker(progress, "fitting")) if trivial else None
         judged = judge(opened, against, values)
     if out:
         from nasbench.report.pilot import figures
