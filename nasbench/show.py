@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nasbench.metrics.statistics import Interval
     from nasbench.pack import Missing
     from nasbench.pilot import Judged, Matrix, Part, Pilot, Verdict
+    from nasbench.reproduce import Repeated
 
 
 def print_json(value: Any) -> None:
@@ -201,6 +202,22 @@ def print_correlation(told: Correlation) -> None:
         )
     else:
         print("noise: unknown, no network was trained twice")
+
+
+def print_reproduced(found: Sequence[Repeated]) -> None:
+    """Print every number that was repeated beside ours, and how many were not, and why."""
+    from nasbench.report.reproduced import HEAD, VERDICTS, by_table, row
+
+    repeated = [(told.cell.table, *row(told)) for told in found if told.ours]
+    print_table(("table", *HEAD), repeated)
+    print()
+    print_table(
+        ("table", *VERDICTS),
+        [
+            (table, *(sum(told.verdict == verdict for told in own) for verdict in VERDICTS))
+            for table, own in by_table(found).items()
+        ],
+    )
 
 
 def print_pilot(pilot: Pilot) -> None:

@@ -7,6 +7,7 @@ from nasbench.commands.building import audit, build, merge, pack
 from nasbench.commands.correlate import correlate
 from nasbench.commands.lookup import best, query
 from nasbench.commands.pilot import pilot
+from nasbench.commands.reproduce import reproduce
 from nasbench.commands.search import report, run, study
 from nasbench.commands.tables import check, convert, count, images, import_, info, list_
 from nasbench.commands.training import train
@@ -31,5 +32,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "pilot": pilot,
     "study": study,
     "report": report,
+    "reproduce": reproduce,
 }
 """In the order of `nasbench --help`."""
