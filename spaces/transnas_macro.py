@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 ABSENT = 4
 DOUBLING = (1, 3)
 HALVING = (2, 3)
-MODULES = ("same shape", "2x channels", "1/2 resolution", "2x channels, 1/2 resolution")
+MODULES = ("same shape", "2x channels", "1/2 size", "2x channels, 1/2 size")
 
 
 class TransnasMacro(Listed):

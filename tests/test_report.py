@@ -276,7 +276,7 @@ def test_leaderboard(bench: Benchmark, folder: Path) -> None:
                 times.append(next(hit, np.inf))
         values = np.array(regrets).T
         iqm = trim_mean(values, 0.25, axis=None)
-        low, high = interquartile_interval(values, np.random.default_rng(0), 2000)[1:]
+        low, high = interquartile_interval(values, np.random.default_rng(0))[1:]
         row = shown[name]
         assert shows(row[1], iqm, low, high)
         assert shows(row[2], sum(row["rank"] for row in mine) / 3)
@@ -314,7 +314,8 @@ def three(curves: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def final_regrets(bench: Benchmark, where: tuple[str, str], method: str) -> Floats:
     traces = repeated(bench, where, method, 12)
     best = [max(o.score for o in traces.outcomes(r)) for r in range(12)]
-    return bench[where].scores().max() - np.array(best)
+    found: Floats = bench[where].scores().max() - np.array(best)
+    return found
 
 
 def test_pairs_are_wilcoxon_and_holm(curves: Benchmark, three: Path) -> None:
@@ -777,7 +778,7 @@ def test_a_trace_edited_by_hand_is_one_line(
 
 # ------------------------------------------------------------------------------------- in a browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), "")
 FRAME = """<script>addEventListener("load", () => setTimeout(() => {
   document.body.innerText = document.querySelector("iframe").contentDocument.body.innerText;
 }, 1000))</script>"""

@@ -20,14 +20,11 @@ from nasbench.metrics.statistics import (
     within_noise,
 )
 from nasbench.report.gather import Study
-from nasbench.report.score import SEED, Result, Results, median
+from nasbench.report.score import RESAMPLES, SEED, Result, Results, median
 from nasbench.table import Floats
 
 if TYPE_CHECKING:
     import pandas as pd
-
-RESAMPLES = 2_000
-"""Of the interval of an interquartile mean, each of all runs on all tasks."""
 
 
 def whole(study: Study, judged: Results, space: str) -> list[str]:

@@ -7,7 +7,6 @@ from typing import TypeAlias
 
 from nasbench.report.best import best
 from nasbench.report.checklist import checklist
-from nasbench.report.compare import RESAMPLES as RESAMPLES_OF_TASKS
 from nasbench.report.differences import in_pairs, over
 from nasbench.report.gather import Study
 from nasbench.report.overview import agreeing, leaders, ranking, without_search
@@ -80,8 +79,7 @@ def _definitions(study: Study) -> Iterator[str]:
     yield (
         "Normalised regret: 0 is the best architecture, 1 the median one. It has no unit, so that "
         "tasks can be averaged. Its interquartile mean is that of the middle half of all runs on "
-        "all tasks, its interval a bootstrap of runs within each task, "
-        f"{RESAMPLES_OF_TASKS:,} resamples."
+        "all tasks, its interval a bootstrap of runs within each task."
     )
     yield (
         f"Percentile: 100 times the rank over the number of architectures. The best {BEST} % of a "

@@ -55,7 +55,11 @@ def in_pairs(scored: Scored, space: str) -> Iterator[Block]:
     ]
     yield Heading("In pairs", 3)
     yield Grid(
-        ("method", "against", *(f"{t}\n{measured(study.tables[space, t])}" for t in tasks)),
+        (
+            "method",
+            "against",
+            *(f"{t}\n{_unbroken(measured(study.tables[space, t]))}" for t in tasks),
+        ),
         rows,
         "Mean difference of the validation regret of runs with equal seeds (below zero: the method "
         "is better than the other), and p of Wilcoxon's signed-rank test, two-sided, by Holm for "
@@ -106,3 +110,7 @@ def over(scored: Scored, space: str) -> Iterator[Block]:
         "doesn't tell apart. The file has p of every two.",
         csv(f"nemenyi_{space}", frame),
     )
+
+
+def _unbroken(text: str) -> str:
+    return text.replace(" ", "\N{NO-BREAK SPACE}")

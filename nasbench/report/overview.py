@@ -23,14 +23,14 @@ def leaders(scored: Scored, space: str) -> Iterator[Block]:
         yield Text("No averages over tasks: there is no task on which every method has runs.")
         return
     fewer = set(numbers[numbers["runs"] < most_runs(study)]["method"])
-    several = len(study.methods) > 1
+    several, price = len(study.methods) > 1, axis(study.budget).price
     rows = [
         [
             shown(told.method) + "*" * (told.method in fewer),
             f"{number(told.normalised, 4)} [{number(told.low, 4)}, {number(told.high, 4)}]",
             number(told.rank, 1),
             number(told.percentile, 2),
-            spent(told.time, axis(study.budget).price),
+            _spent(told.time, price),
             f"{100 * told.reached:.0f} %",
             *([number(told.place, 2)] if several else []),
         ]
@@ -46,8 +46,7 @@ def leaders(scored: Scored, space: str) -> Iterator[Block]:
             "normalised regret",
             "rank in the space",
             "percentile",
-            f"{axis(study.budget).price if axis(study.budget).price != 'seconds' else 'hours'} "
-            f"to the best {BEST} %",
+            f"{'hours' if price == 'seconds' else price} to the best {BEST} %",
             "came there",
             *(["rank among methods"] if several else []),
         ),
@@ -62,8 +61,7 @@ def leaders(scored: Scored, space: str) -> Iterator[Block]:
     )
 
 
-def spent(time: float, price: str) -> str:
-    """Write what was spent, seconds as hours; "never" for what is infinite."""
+def _spent(time: float, price: str) -> str:
     if np.isinf(time):
         return "never"
     return number(time / 3600, 1) if price == "seconds" else number(time, 0)
