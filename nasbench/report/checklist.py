@@ -80,8 +80,8 @@ def _answers(scored: Scored) -> Iterator[tuple[str, str]]:
     )
     yield (
         "confounders are controlled",
-        f"same table, schedule and budget for all; hardware and library versions: {UNKNOWN}, which "
-        "change no looked-up value",
+        f"same table, schedule and budget for all; hardware and library versions: {UNKNOWN} (no "
+        "looked-up value depends on them; what a library's method asks for may)",
     )
     yield "tuning of hyper-parameters is reported", f"queries spent on tuning: {UNKNOWN}"
     yield "end-to-end cost", _cost(study, trainings)
