@@ -812,6 +812,7 @@ def test_in_a_browser(scheme: str, width: int, folder: Path, tmp_path: Path) -> 
         capture_output=True,
         text=True,
         check=True,
+        timeout=300,
     ).stdout
     found = re.search(r'\{"page".*\}', html.unescape(dumped))
     assert found, dumped[:1000]

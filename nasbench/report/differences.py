@@ -20,6 +20,7 @@ from nasbench.report.words import (
     decimals,
     listed,
     measured,
+    number,
     shown,
     signed,
     small,
@@ -47,11 +48,11 @@ def in_pairs(scored: Scored, space: str) -> Iterator[Block]:
     there = [pair for pair in combinations(methods, 2) if any((*pair, t) in cells for t in tasks)]
     rows = [
         [
-            shown(first) if number == 0 or there[number - 1][0] != first else "",
+            shown(first) if place == 0 or there[place - 1][0] != first else "",
             shown(second),
             *(cells.get((first, second, task), NONE) for task in tasks),
         ]
-        for number, (first, second) in enumerate(there)
+        for place, (first, second) in enumerate(there)
     ]
     yield Heading("In pairs", 3)
     yield Grid(
@@ -92,7 +93,7 @@ def over(scored: Scored, space: str) -> Iterator[Block]:
     yield Heading("Over tasks", 3)
     yield Text(
         f"Friedman's test of {count(len(study.methods), 'method')} on {count(len(tasks), 'task')}, "
-        f"by mean validation regret: chi-squared {told.statistic:.2f}, p {small(told.p)}. By "
+        f"by mean validation regret: chi-squared {number(told.statistic, 2)}, p {small(told.p)}. By "
         f"Nemenyi's test, mean ranks that differ by {told.critical:.2f} or less are not told apart "
         f"at {ALPHA:g}"
         + (f": {'; '.join(groups)}." if groups else ", which tells all of these apart.")

@@ -55,8 +55,8 @@ def small(p: float) -> str:
 
 
 def signed(value: float, decimals: int) -> str:
-    """Write a difference, with a plus if it isn't negative."""
-    return ("+" if value >= 0 else "") + number(value, decimals)
+    """Write a difference, with a plus if it is positive."""
+    return "+" * bool(value > 0) + number(value, decimals)
 
 
 def csv(name: str, table: pd.DataFrame) -> File:
