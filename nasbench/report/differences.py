@@ -93,9 +93,9 @@ def over(scored: Scored, space: str) -> Iterator[Block]:
     yield Heading("Over tasks", 3)
     yield Text(
         f"Friedman's test of {count(len(study.methods), 'method')} on {count(len(tasks), 'task')}, "
-        f"by mean validation regret: chi-squared {number(told.statistic, 2)}, p {small(told.p)}. By "
-        f"Nemenyi's test, mean ranks that differ by {told.critical:.2f} or less are not told apart "
-        f"at {ALPHA:g}"
+        f"by mean validation regret: chi-squared {number(told.statistic, 2)}, p {small(told.p)}. "
+        f"By Nemenyi's test, mean ranks that differ by {told.critical:.2f} or less are not told "
+        f"apart at {ALPHA:g}"
         + (f": {'; '.join(groups)}." if groups else ", which tells all of these apart.")
     )
     yield Text(
