@@ -88,6 +88,14 @@ class Cell(Grid):
             parts.append(bits)
         return np.concatenate(parts, axis=-1).astype(np.uint8)
 
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return its edges with the names of their operations, "" for a zero."""
+        operations = [self.operations[op] for op in self.check(arch)]
+        return [
+            (*edge, name if kind != "zero" else "")
+            for edge, (name, kind) in zip(EDGES, operations, strict=True)
+        ]
+
     def has_path(self, arch: Architecture) -> bool:
         """Say whether some path has no zero on it."""
         return any(all(self.operations[arch[e]].kind != "zero" for e in path) for path in PATHS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, product
@@ -37,6 +37,11 @@ class Scale:
     depth: int
     stride: int = 1
     modules: int | None = None
+
+
+def in_a_row(words: Iterable[str]) -> list[tuple[int, int, str]]:
+    """Return the edges of one thing after the other."""
+    return [(node, node + 1, word) for node, word in enumerate(words)]
 
 
 class Space(ABC):
@@ -189,6 +194,14 @@ class Space(ABC):
     @cached_property
     def _class_cache(self) -> dict[str, tuple[NDArray[np.int64], NDArray[np.int64]]]:
         return {}
+
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return the architecture as a graph to be drawn: source, target, what stands between.
+
+        Nodes are numbered in topological order from 0, the input; "" stands where nothing does.
+        Here it is a chain of the options' numbers; a subclass says what they are.
+        """
+        return in_a_row(map(str, self.check(arch)))
 
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
         """Build the network up to where a task's head begins, in the published size by default.

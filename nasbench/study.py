@@ -28,6 +28,9 @@ BLOCK = 25
 """Seeds in one unit of work and of storage."""
 
 
+BASELINE = "random_search"
+
+
 @dataclass(frozen=True)
 class Unit:
     """A block of seeds of one method on one table: independent of all others."""
@@ -118,6 +121,16 @@ def lacking(
     pairs = product(tables or bench, methods)
     reasons = {(key, str(method)): method.lacks(has(bench[key])) for key, method in pairs}
     return {pair: why for pair, why in reasons.items() if why}
+
+
+def with_baseline(methods: Sequence[Method]) -> list[Method]:
+    """Put random search in front, unless it is there in some form.
+
+    It is what a method has to beat. The other baseline, the average architecture, needs no runs:
+    reports take it from the table.
+    """
+    there = BASELINE in {method.name for method in methods}
+    return [*methods] if there else [Method(BASELINE), *methods]
 
 
 def units(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.budget import Cost
+from nasbench.budget import Budget, Cost
 from nasbench.errors import BadFile, BadValue
 from nasbench.search import Outcome, Query
 from nasbench.table import Floats
@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 _HEAD = {"benchmark", "content_sha256", "space", "task", "schedule", "answers", "metric", "sign"}
 _HEAD |= {"method", "params", "source_sha256", "budget"}
+_TYPES = {"params": dict, "budget": dict, "sign": int}
+"""Of what the head says that is no text."""
 _COLUMNS = {"seed": "<i8", "start": "<i8", "arch": "|i1", "epochs": "<i4"}
 _COLUMNS |= {"value": "<f8", "seconds": "<f8"}
+_STEPS = ("arch", "epochs", "value", "seconds")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,14 +131,24 @@ class Traces:
         """Read what `save` wrote; raises `BadFile` for anything else."""
         try:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                head = json.loads(file["head"].tobytes())
+                head = dict(json.loads(file["head"].tobytes()))
                 columns = {name: file[name] for name in _COLUMNS}
         except Exception as error:  # a damaged archive fails in many ways
             raise BadFile(f"{path} is no file of traces: {error}") from error
         if lacks := sorted(_HEAD - head.keys()):
             raise BadFile(f"{path} is of another version of nasbench: it doesn't say {lacks}")
-        steps = {len(columns[name]) for name in ("arch", "epochs", "value", "seconds")}
-        if steps != {columns["start"][-1]} or len(columns["start"]) != len(columns["seed"]) + 1:
+        if wrong := sorted(key for key in _HEAD if not isinstance(head[key], _TYPES.get(key, str))):
+            raise BadFile(f"{path} was changed: what it says of {wrong} is of another type")
+        try:
+            Budget(**head["budget"])
+        except (TypeError, BadValue) as error:
+            raise BadFile(f"{path} was changed: {head['budget']} is no budget") from error
+        for name, array in columns.items():
+            if array.dtype != np.dtype(_COLUMNS[name]) or array.ndim != 1 + (name == "arch"):
+                raise BadFile(f"{path} was changed: {name} has another type or other axes")
+        start, steps = columns["start"], {len(columns[name]) for name in _STEPS}
+        whole = len(start) == len(columns["seed"]) + 1 and start[0] == 0
+        if not whole or (np.diff(start) < 0).any() or steps != {start[-1]}:
             raise BadFile(f"{path} is no file of traces: its columns don't fit together")
         return cls(head, **columns)
 
@@ -150,7 +163,9 @@ class Traces:
         if len(np.unique(seed)) < len(seed):
             raise BadValue(f"{heads[0]['method']}: a seed occurs twice")
         steps = np.concatenate([np.diff(block.start) for block in blocks])
-        width = max(block.arch.shape[1] for block in blocks)
+        width, *more = {block.arch.shape[1] for block in blocks if len(block.arch)} or {0}
+        if more:
+            raise BadValue(f"{heads[0]['method']}: its architectures are of different lengths")
         return cls(
             heads[0],
             seed,

@@ -15,7 +15,7 @@ import re
 from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
-from nasbench.space import Architecture, Grid, Scale
+from nasbench.space import Architecture, Grid, Scale, in_a_row
 from nasbench.spaces.blocks.layout import Graph, scaled, single
 
 if TYPE_CHECKING:
@@ -50,6 +50,10 @@ class NASBenchMacro(Grid):
         arch, _ = self.check(arch), self.check_view(view)
         kept = (tuple(block for block in arch[run] if block) for run in RUNS)
         return (arch[0], arch[2], arch[5], *kept)
+
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return the chain of blocks."""
+        return in_a_row(BLOCKS[block] for block in self.check(arch))
 
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the stem has stride 1 or 2."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nasbench.space import Architecture, Grid, Scale
+from nasbench.space import Architecture, Grid, Scale, in_a_row
 from nasbench.spaces.blocks.layout import Graph, cell, residual, scaled, single
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class NATSSize(Grid):
         if len(words) == len(self.choices) and set(words) <= set(WIDTHS):
             return tuple(map(WIDTHS.index, words))
         raise self.outside(text)
+
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return the chain of places, by their widths."""
+        return in_a_row(f"{WIDTHS[width]} channels" for width in self.check(arch))
 
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the stem has stride 1 or 2, scaled widths are rounded."""

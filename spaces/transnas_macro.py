@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from nasbench.space import Architecture, Listed, Scale
+from nasbench.space import Architecture, Listed, Scale, in_a_row
 from nasbench.spaces.blocks.layout import STEM_STRIDES, Graph, residual, scaled, stem
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 ABSENT = 4
 DOUBLING = (1, 3)
 HALVING = (2, 3)
+MODULES = ("same shape", "2x channels", "1/2 size", "2x channels, 1/2 size")
 
 
 class TransnasMacro(Listed):
@@ -68,6 +69,10 @@ class TransnasMacro(Listed):
             changed = {_padded(modules) for modules in _changes(arch)}
             self._near[arch] = sorted((changed - {arch}) & self._index.keys())
         return self._near[arch].copy()
+
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return the chain of modules, by what they change."""
+        return in_a_row(MODULES[module] for module in self.check(arch) if module != ABSENT)
 
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the stem has stride 1, 2 or 4."""

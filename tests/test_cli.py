@@ -210,6 +210,19 @@ def test_study_and_report(capsys: pytest.CaptureFixture[str]) -> None:
     assert "local_search:starts=3" in said(capsys, "report", "mine")
 
 
+@pytest.mark.parametrize("more", [[], ["--no-baselines"]])
+def test_random_search_is_in_every_study(
+    more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    study = ["study", "made_up", "--tasks", "jigsaw", "--seeds", "2", "--queries", "5"]
+    out = said(capsys, *study, "--runners", "local_search", "--out", "mine", *more)
+    assert ("random_search is run as well" in out) == (not more)
+    methods = {path.name for path in Path("mine/traces/cell/jigsaw").iterdir()}
+    assert methods == {"local_search"} | ({"random_search"} if not more else set())
+    out = said(capsys, *study, "--runners", "random_search", "--out", "other", *more)
+    assert "run as well" not in out
+
+
 def test_a_study_skips_what_is_not_applicable(capsys: pytest.CaptureFixture[str]) -> None:
     whole = made_up("nasbench_macro", "cifar10")
     columns = {point: column for point, column in whole.columns.items() if point.split == "test"}

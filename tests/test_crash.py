@@ -128,8 +128,10 @@ def whole(folder: Path) -> None:
             assert data.rstrip().endswith(b"</html>")
         elif path.suffix == ".png":
             assert b"IEND" in data[-12:]
+        elif path.suffix == ".svg":
+            assert data.rstrip().endswith(b"</svg>")
         elif path.is_file():
-            assert path.suffix == ".md"
+            assert path.suffix in (".md", ".csv")
             assert data.endswith(b"\n")
 
 

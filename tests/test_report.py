@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import html
+import json
+import math
 import re
 import shutil
 import subprocess
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.stats import friedmanchisquare, rankdata, trim_mean, wilcoxon
 
+from nasbench.__main__ import main
 from nasbench.budget import Budget
+from nasbench.check import seed_noise
 from nasbench.errors import BadFile, BadValue, UnknownName
 from nasbench.find import find
 from nasbench.loop import Method, run
-from nasbench.metrics.statistics import bootstrap_interval
+from nasbench.metrics.statistics import bootstrap_interval, interquartile_interval
 from nasbench.report import report, summary, write_report
+from nasbench.report.figures import Drawn
 from nasbench.report.gather import gather
-from nasbench.report.page import Block, Grid, Heading, Picture, Points, Text, markdown
+from nasbench.report.page import Block, File, Grid, Heading, Picture, Points, Text, markdown
 from nasbench.report.page import html as html_page
 from nasbench.report.score import agreement, axis
 from nasbench.report.words import decimals
 from nasbench.search import Problem, Query, Search, ask, ask_all
 from nasbench.store import Benchmark, write
 from nasbench.study import study, units
-from nasbench.table import OWN_MAXIMUM, Column, Point, Rows, Table
+from nasbench.table import OWN_MAXIMUM, Column, Floats, Point, Rows, Table
 from nasbench.task import Metric, Task
 from nasbench.trace import Traces
 from tests.made_up import write_made_up
 
 NAMES = ["random_search", "regularized_evolution:population=5"]
+LONG = ["random search", "regularized evolution (population=5)"]
 METHODS = [Method.parse(name) for name in NAMES]
 BUDGET, SEEDS = Budget(queries=12), 6
 NAME = "coarse & <b>"
@@ -138,18 +148,27 @@ def judge(table: Table, label: str, method: str) -> dict[str, Any]:
     ]
     value, n = sum(values) / SEEDS, SEEDS
     low, high = bootstrap_interval(np.array(regrets), np.random.default_rng(0))
+    edge = sorted(every)[-math.ceil(len(every) / 100)]
+    times = sorted(
+        next((i for i, o in enumerate(traces.outcomes(r), 1) if o.score >= edge), np.inf)
+        for r in range(n)
+    )
     test = table.scores("test").tolist() if label else [np.nan] * len(every)
     return {
         "metric": table.task.metric.name,
         "runs": n,
         "value": value,
         "std": (sum((each - value) ** 2 for each in values) / (n - 1)) ** 0.5,
+        "gain": 100 * (sign * value - sum(every) / len(every)) / abs(sum(every) / len(every)),
         "rank": sum(ranks) / n,
+        "percentile": 100 * sum(ranks) / n / len(every),
         "regret": sum(regrets) / n,
         "low": low,
         "high": high,
         "normalised": sum(regret / (best - median) for regret in regrets) / n,
         "area": sum(on_the_way) / len(on_the_way),
+        "time": times[n // 2],
+        "reached": sum(time < np.inf for time in times) / n,
         "test_regret": sum(max(test) - test[row] for row in found) / n,
         "test": label,
     }
@@ -194,7 +213,7 @@ def test_summary_of_traces(bench: Benchmark, folder: Path) -> None:
 
 def test_page_shows_the_summary(bench: Benchmark, folder: Path) -> None:
     told = summary(folder, bench)
-    found = [row for row in rows(folder) if len(row) > 7 and "±" in row[3]]
+    found = [row for row in rows(folder) if len(row) > 8 and "±" in row[3]]
     tests = {"cell": ["optimistic test regret", "test regret"], "macro": ["test regret"]}
     assert len(found) == len(told)
     for row, want in zip(found, told.itertuples(), strict=True):
@@ -202,10 +221,11 @@ def test_page_shows_the_summary(bench: Benchmark, folder: Path) -> None:
         assert row[2] == "6"
         assert shows(row[3], want.value, want.std)
         assert "-" not in row[3]  # a minus sign, not a hyphen
-        assert shows(row[4], want.rank)
-        assert shows(row[5], want.regret, want.low, want.high)
-        assert shows(row[6], want.area)
-        for cell, test in zip(row[7:], tests[want.space], strict=True):
+        assert shows(row[4], want.gain)
+        assert shows(row[5], want.rank)
+        assert shows(row[6], want.regret, want.low, want.high)
+        assert shows(row[7], want.area)
+        for cell, test in zip(row[8:], tests[want.space], strict=True):
             assert shows(cell, want.test_regret) if test == want.test else cell == "-"
     assert [row[0] for row in found if row[0]] == [
         "class_object<br>top1 [%]",
@@ -215,20 +235,209 @@ def test_page_shows_the_summary(bench: Benchmark, folder: Path) -> None:
     ]
 
 
-def test_averages_over_tasks(bench: Benchmark, folder: Path) -> None:
+def repeated(bench: Benchmark, where: tuple[str, str], method: str, seeds: int = SEEDS) -> Traces:
+    """Run a method of the study once more."""
+    chosen = Method.parse(method)
+    return run(chosen.runner, bench[where], range(seeds), BUDGET, **chosen.params)
+
+
+def grid(folder: Path, *head: str) -> list[list[str]]:
+    """The rows of the first table that begins with these words."""
+    every = rows(folder)
+    (first, *_) = (i for i, row in enumerate(every) if tuple(row[: len(head)]) == head)
+    found = []
+    for row in every[first + 2 :]:
+        if len(row) != len(every[first]):
+            break
+        found.append(row)
+    return found
+
+
+def test_leaderboard(bench: Benchmark, folder: Path) -> None:
     cell = [row for row in summary(folder, bench).to_dict("records") if row["space"] == "cell"]
-    (head,) = (i for i, row in enumerate(rows(folder)) if row[-1] == "rank among methods")
-    for shown, method in zip(rows(folder)[head + 2 :], NAMES, strict=False):
+    shown = {row[0]: row for row in grid(folder, "method", "normalised regret")[:3]}
+    for method, name in zip(NAMES, LONG, strict=True):
         mine = [row for row in cell if row["method"] == method]
         others = [row for row in cell if row["method"] != method]
         places = [
             1 + (other["regret"] < row["regret"]) + (other["regret"] == row["regret"]) / 2
             for row, other in zip(mine, others, strict=True)
         ]
-        assert shows(shown[1], sum(row["rank"] for row in mine) / 3)
-        assert shows(shown[2], sum(row["normalised"] for row in mine) / 3)
-        assert shows(shown[3], sum(places) / 3)
-    assert sum(row[-1] == "rank among methods" for row in rows(folder)) == 1  # macro has one task
+        regrets, times = [], []
+        for task in bench.spaces["cell"]:
+            scores = bench["cell", task].scores()
+            traces = repeated(bench, ("cell", task), method)
+            best = [max(o.score for o in traces.outcomes(r)) for r in range(SEEDS)]
+            spread = scores.max() - np.median(scores)
+            regrets.append((scores.max() - np.array(best)) / spread)
+            edge = np.sort(scores)[-41]
+            for r in range(SEEDS):
+                hit = (i for i, o in enumerate(traces.outcomes(r), 1) if o.score >= edge)
+                times.append(next(hit, np.inf))
+        values = np.array(regrets).T
+        iqm = trim_mean(values, 0.25, axis=None)
+        low, high = interquartile_interval(values, np.random.default_rng(0))[1:]
+        row = shown[name]
+        assert shows(row[1], iqm, low, high)
+        assert shows(row[2], sum(row["rank"] for row in mine) / 3)
+        assert shows(row[3], sum(row["percentile"] for row in mine) / 3)
+        middle = sorted(times)[len(times) // 2]
+        assert row[4] == ("never" if middle == np.inf else f"{middle}")
+        assert shows(row[5], 100 * np.isfinite(times).mean())
+        assert shows(row[6], sum(places) / 3)
+    every = np.concatenate(
+        [
+            (scores.max() - scores) / (scores.max() - np.median(scores))
+            for scores in (bench["cell", task].scores() for task in bench.spaces["cell"])
+        ]
+    )
+    average = shown["average architecture (no search)"]
+    assert shows(average[1], trim_mean(every, 0.25))
+    assert average[2] == "2,048.5"
+    assert (tmp := read_csv(folder, "leaderboard_cell"))["normalised"].is_monotonic_increasing
+    assert set(tmp["method"]) == set(NAMES)
+
+
+def read_csv(folder: Path, name: str) -> pd.DataFrame:
+    return pd.read_csv(folder / "report" / f"{name}.csv")
+
+
+@pytest.fixture(scope="module")
+def three(curves: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study of three methods on two tasks of one space, and one task of another, reported."""
+    methods = [*METHODS, Method("local_search")]
+    out = do(curves, tmp_path_factory.mktemp("three"), methods, seeds=12)
+    report(out, curves)
+    return out
+
+
+def final_regrets(bench: Benchmark, where: tuple[str, str], method: str) -> Floats:
+    traces = repeated(bench, where, method, 12)
+    best = [max(o.score for o in traces.outcomes(r)) for r in range(12)]
+    found: Floats = bench[where].scores().max() - np.array(best)
+    return found
+
+
+def test_pairs_are_wilcoxon_and_holm(curves: Benchmark, three: Path) -> None:
+    multitest = pytest.importorskip("statsmodels.stats.multitest")
+    told = read_csv(three, "pairs_cell")
+    assert len(told) == 2 * 3
+    for task, rows_of in told.groupby("task"):
+        noise = seed_noise(curves, "cell", curves["cell", task])[0].std
+        p = []
+        for row in rows_of.itertuples():
+            one, other = (final_regrets(curves, ("cell", task), m) for m in (row.first, row.second))
+            assert row.difference == pytest.approx((one - other).mean())
+            assert row.within_noise == (abs((one - other).mean()) <= 1.96 * 2**0.5 * noise)
+            p.append(wilcoxon(one, other).pvalue)
+        expected = multitest.multipletests(p, method="holm")[1]
+        assert rows_of["p"].tolist() == pytest.approx(expected)
+    cells = [cell for row in grid(three, "method", "against")[:3] for cell in row[2:]]
+    by_pair = [group for _, group in told.groupby(["first", "second"], sort=False)]
+    assert len(cells) == len(told)
+    for cell, row in zip(cells, pd.concat(by_pair).itertuples(), strict=True):
+        difference, p_shown = cell.split("<br>p ")
+        assert shows(difference.removesuffix(" ≈").lstrip("+"), row.difference)
+        assert difference.endswith("≈") == row.within_noise
+        assert p_shown == "<0.001" if row.p < 0.001 else shows(p_shown, row.p)
+
+
+def test_over_tasks_is_friedman_and_nemenyi(curves: Benchmark, three: Path) -> None:
+    posthocs = pytest.importorskip("scikit_posthocs")
+    told = read_csv(three, "nemenyi_cell")
+    tasks = curves.spaces["cell"]
+    means = np.array(
+        [[final_regrets(curves, ("cell", t), m).mean() for t in tasks] for m in told["method"]]
+    )
+    ranked = np.array([rankdata(column) for column in means.T])
+    assert told["rank"].tolist() == pytest.approx(ranked.mean(axis=0))
+    oracle = posthocs.posthoc_nemenyi_friedman(means.T).to_numpy()
+    apart = ~np.eye(3, dtype=bool)
+    assert told[told["method"]].to_numpy()[apart] == pytest.approx(oracle[apart], abs=1e-6)
+    expected = friedmanchisquare(*means)
+    assert f"chi-squared {expected.statistic:.2f}, p {expected.pvalue:.3f}" in page(three)
+    assert "they are not 2 independent data sets" in page(three)
+    places = read_csv(three, "places_cell").set_index("method")
+    assert (places.loc[told["method"], list(tasks)].to_numpy() == ranked.T).all()
+    assert not (three / "report/nemenyi_macro.csv").exists()  # one task
+
+
+def test_best_architectures(bench: Benchmark, folder: Path) -> None:
+    for told in read_csv(folder, "best_cell").to_dict("records"):
+        table, hits = bench["cell", told["task"]], {}
+        every = []
+        for name in NAMES:
+            traces = repeated(bench, ("cell", told["task"]), name)
+            hits[name] = [
+                table.row(max(traces.outcomes(r), key=lambda o: o.score).query.arch)
+                for r in range(SEEDS)
+            ]
+            every += hits[name]
+        best = max(table.scores()[row] for row in every)
+        assert table.task.metric.sign * told["value"] == best
+        row = table.row(told["architecture"])
+        for name in NAMES:
+            assert told[f"found_by {name}"] == hits[name].count(row)
+
+
+def test_what_is_there_without_a_search(curves: Benchmark, three: Path) -> None:
+    for told in read_csv(three, "space_cell").to_dict("records"):
+        table = curves["cell", told["task"]]
+        values = table.values()
+        assert told["mean"] == pytest.approx(values.mean())
+        assert told["std"] == pytest.approx(values.std())
+        assert told["median"] == pytest.approx(np.median(values))
+        assert told["best"] == pytest.approx(values.max())
+        assert told["edge_of_best"] == pytest.approx(np.sort(values)[-41])
+        assert told["noise"] == pytest.approx(seed_noise(curves, "cell", table)[0].std)
+        assert told["noise_from"] == "seeds"
+
+
+def test_anytime_file(bench: Benchmark, folder: Path) -> None:
+    told = read_csv(folder, "anytime_cell")
+    assert len(told) == 3 * 2 * 12
+    table = bench["cell", "jigsaw"]
+    traces = run("random_search", table, range(SEEDS), BUDGET)
+    scores = np.array([[o.score for o in traces.outcomes(r)] for r in range(SEEDS)])
+    curve = table.scores().max() - np.maximum.accumulate(scores, axis=1)
+    mine = told[(told["task"] == "jigsaw") & (told["method"] == "random_search")]
+    assert mine["queries"].tolist() == list(range(1, 13))
+    assert mine["median"].tolist() == pytest.approx(np.median(curve, axis=0))
+    assert mine["low_quartile"].tolist() == pytest.approx(np.percentile(curve, 25, axis=0))
+
+
+def test_checklist(bench: Benchmark, folder: Path) -> None:
+    told = {row[1]: row[2] for row in grid(folder, "", "practice")}
+    assert len(told) == 14
+    assert told["several runs with seeds"].startswith("6 seeds: 0 to 5, the same for all")
+    assert "random search: included" in told["random search and random sampling"]
+    assert told["tuning of hyper-parameters is reported"] == "queries spent on tuning: not told"
+    assert "hardware and library versions: not told" in told["confounders are controlled"]
+    total = distinct = 0
+    for where in TABLES:
+        for name in NAMES:
+            traces = repeated(bench, where, name)
+            total += len(traces.value)
+            for r in range(SEEDS):
+                distinct += len({o.query.arch for o in traces.outcomes(r)})
+    assert f"{distinct} of {total} were new to their run" in told["tabular benchmarks"]
+    assert f"{total} trainings" in told["end-to-end cost"]
+
+
+def test_one_method_on_one_task(bench: Benchmark, tmp_path: Path) -> None:
+    out = do(bench, tmp_path, [Method("local_search")], tables=[("cell", "jigsaw")])
+    report(out, bench)
+    headings = re.findall("<h3>(.*?)</h3>", page(out))
+    assert headings == [
+        "Leaderboard",
+        "On the way",
+        "What was found",
+        "The best architectures that were found",
+        "Without a search",
+        "Agreement of the tasks",
+    ]
+    assert "rank among" not in page(out)
+    assert "random search: NOT included" in page(out)
 
 
 # ------------------------------------------------------------------------------------ what it says
@@ -238,6 +447,7 @@ def test_html_and_markdown_say_the_same(folder: Path) -> None:
     body = page(folder).partition("<body>")[2].replace("<br>", " ")
     from_html = html.unescape(re.sub(r"<[^>]+>", " ", body)).split()
     text = (folder / "report/report.md").read_text(encoding="utf-8").replace("<br>", " ")
+    text = re.sub(r"\[(\S+)\]\(\w+\.csv\)", r"\1", text)
     text = re.sub(r"!\[.*?\]\(\w+\.png\)|^(#+|-|\|[ :|-]*\|$|>)|(?<!\\)\|", " ", text, flags=re.M)
     assert re.sub(r"\\(.)", r"\1", text).split() == from_html
 
@@ -284,26 +494,39 @@ def test_page_is_escaped_and_self_contained(folder: Path) -> None:
     assert "<script" not in text
     assert "<real>" not in (folder / "report/report.md").read_text(encoding="utf-8")
     pictures = sorted((folder / "report").glob("*.png"))
-    assert [path.name for path in pictures] == [
-        "anytime_cell.png",
-        "anytime_macro.png",
-        "kendall_cell.png",
-    ]
+    assert {path.stem for path in pictures} == {
+        *("anytime_cell", "anytime_macro", "best_cell", "best_macro"),
+        *("kendall_cell", "places_cell"),
+    }
     inside = re.findall(r'src="data:image/png;base64,([^"]+)"', text)
     assert sorted(inside) == sorted(b64encode(p.read_bytes()).decode() for p in pictures)
     assert text.count("src=") == len(pictures)
-    assert not re.search(r"https?://|href=|url\(|@import", text)
+    tables = {path.name: path.read_bytes() for path in (folder / "report").glob("*.csv")}
+    links = re.findall(r'<a download="([^"]+)" href="data:text/csv;base64,([^"]*)">', text)
+    assert {name: b64decode(content) for name, content in links} == tables
+    assert text.count("href=") == len(links) == len(tables)
+    assert not re.search(r"https?://|url\(|@import", text)
+
+
+def test_links_of_the_markdown_exist(folder: Path) -> None:
+    text = (folder / "report/report.md").read_text(encoding="utf-8")
+    links = re.findall(r"(?<!\\)\]\(([^)]+)\)", text)
+    assert len(links) > 15
+    assert [link for link in links if not (folder / "report" / link).is_file()] == []
+    for path in (folder / "report").glob("*.svg"):
+        assert path.with_suffix(".png").name in links
+        ElementTree.parse(path)
 
 
 def test_every_block_is_escaped() -> None:
-    evil, png = '<b a="1">&', bytes(24)
+    evil, drawn = '<b a="1">&', Drawn(bytes(24), b"")
     blocks: list[Block] = [
         Heading(evil),
         Text(evil),
         Text(evil, warning=True),
         Points([evil]),
-        Grid((evil, evil), [(evil, evil), ("", evil)], evil),
-        Picture("a.png", png, evil, evil),
+        Grid((evil, evil), [(evil, evil), ("", evil)], evil, csv=File(evil, b"")),
+        Picture("a", drawn, evil, evil, File(evil, b"")),
     ]
     assert not re.search(r'<b |"1"|&(?!lt;|gt;|amp;|quot;)', html_page(blocks, evil))
     assert not re.search(r"(?<!\\)[<>&](?! )", markdown(blocks))
@@ -317,7 +540,7 @@ def test_same_study_same_bytes(bench: Benchmark, folder: Path, tmp_path: Path) -
         return {path.name: sha256(path.read_bytes()).hexdigest() for path in files}
 
     assert digests(tmp_path) == digests(folder)
-    assert len(digests(folder)) == 5
+    assert len(digests(folder)) == 2 + 6 * 2 + 15
 
 
 def test_incomplete_cells_are_named(bench: Benchmark, folder: Path, tmp_path: Path) -> None:
@@ -331,7 +554,7 @@ def test_incomplete_cells_are_named(bench: Benchmark, folder: Path, tmp_path: Pa
     assert f"<li>{name} on cell/jigsaw: 0 of 6 runs</li>" in text
     assert f"<li>{name} on macro/room_layout: 4 of 6 runs</li>" in text
     assert text.count("of 6 runs</li>") == 2
-    shown = [[row[1], row[2]] for row in rows(tmp_path) if len(row) > 7]
+    shown = [[row[1], row[2]] for row in rows(tmp_path) if len(row) > 8]
     assert [runs for method, runs in shown if method == "random search"] == ["6", "6", "6", "6"]
     assert [runs for method, runs in shown if method == name] == ["6", "6", "0*", "4*"]
     assert "Averages over 2 tasks:" in text
@@ -510,6 +733,96 @@ def test_a_damaged_file(bench: Benchmark, folder: Path, tmp_path: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:300])
     with pytest.raises(BadFile, match=broken.name):
         report(tmp_path, bench)
+
+
+def other_value(traces: Traces) -> Traces:
+    value = traces.value.copy()
+    value[traces.start[2] + 3] = 99.9
+    return replace(traces, value=value)
+
+
+def other_architecture(traces: Traces) -> Traces:
+    arch = traces.arch.copy()
+    arch[0, 0] = 7
+    return replace(traces, arch=arch)
+
+
+@pytest.mark.parametrize(
+    ("edit", "why"),
+    [
+        (other_value, "seed 2, step 4: the trace says 99.9, the table "),
+        (other_architecture, "is not in transnas_cell"),
+        (lambda t: replace(t, seed=0 * t.seed), "random_search: a seed occurs twice"),
+        (lambda t: replace(t, start=t.start[::-1]), "its columns don't fit together"),
+        (lambda t: replace(t, arch=t.arch[:, 0]), "arch has another type or other axes"),
+        (lambda t: replace(t, head={**t.head, "sign": "1"}), r"what it says of \['sign'\]"),
+        (lambda t: replace(t, head={**t.head, "budget": {"days": 3}}), "{'days': 3} is no budget"),
+        (lambda t: replace(t, head={**t.head, "task": "none"}), "are of no table"),
+    ],
+)
+def test_a_trace_edited_by_hand_is_one_line(
+    edit: Callable[[Traces], Traces],
+    why: str,
+    bench: Benchmark,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = do(bench, tmp_path, METHODS[:1], tables=[("cell", "jigsaw")])
+    (file,) = tmp_path.rglob("*.npz")
+    edit(Traces.load(file)).save(file)
+    assert main(["report", str(out), "--bench", str(bench.path)]) == 2
+    error = capsys.readouterr().err
+    assert re.fullmatch(f"nasbench: .*{why}.*\n", error), error
+    assert not (out / "report").exists()
+
+
+# ------------------------------------------------------------------------------------- in a browser
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), "")
+FRAME = """<script>addEventListener("load", () => setTimeout(() => {
+  document.body.innerText = document.querySelector("iframe").contentDocument.body.innerText;
+}, 1000))</script>"""
+LOOK = """<script>addEventListener("load", () => {
+  const wide = [...document.querySelectorAll("body > *")].filter(
+    element => element.getBoundingClientRect().right > innerWidth + 1);
+  document.body.innerHTML = JSON.stringify({
+    page: document.documentElement.scrollWidth, window: innerWidth, wide: wide.length,
+    images: [...document.images].map(image => image.naturalWidth > 0),
+    colour: getComputedStyle(document.body).backgroundColor,
+    links: document.querySelectorAll("a[download]").length});
+})</script></body>"""
+
+
+@pytest.mark.skipif(not CHROMIUM, reason="no Chromium on the path: apt install chromium")
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_in_a_browser(scheme: str, width: int, folder: Path, tmp_path: Path) -> None:
+    """The page fits, its figures are drawn, and it is dark where that is preferred."""
+    text = page(folder).replace("</body>", LOOK)
+    text = re.sub(r"<meta http-equiv[^>]+>", "", text)  # which forbids the script
+    if width < 500:  # the least width of a window
+        text = f'<iframe width="{width}" height="900" srcdoc="{html.escape(text)}"></iframe>'
+        text = f"<body>{text}{FRAME}</body>"
+    (tmp_path / "page.html").write_text(text, encoding="utf-8")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}/user"]
+    options += [f"--window-size={max(width, 600)},1000", "--virtual-time-budget=20000"]
+    options += ["--force-dark-mode"] * (scheme == "dark")
+    dumped = subprocess.run(
+        [CHROMIUM, *options, "--dump-dom", f"file://{tmp_path}/page.html"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    ).stdout
+    found = re.search(r'\{"page".*\}', html.unescape(dumped))
+    assert found, dumped[:1000]
+    seen = json.loads(found[0])
+    assert seen["window"] == width
+    assert seen["page"] <= width
+    assert seen["wide"] == 0
+    assert seen["images"] == [True] * 6
+    assert seen["links"] == 15
+    assert seen["colour"] == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}[scheme]
 
 
 # ------------------------------------------------------------------------------------ side effects

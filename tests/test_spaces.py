@@ -61,6 +61,33 @@ def test_members_are_distinct_plain_values(space: Space) -> None:
     assert all(type(gene) is int for arch in members for gene in arch)
 
 
+def test_edges_are_a_drawing(space: Space) -> None:
+    """Nodes are numbered in topological order, and no two different architectures look alike."""
+    every = some(space, 200)
+    drawn = {arch: tuple(space.edges(arch)) for arch in every}
+    assert len(set(drawn.values())) == len(drawn)
+    for edges in drawn.values():
+        assert all(0 <= source < target for source, target, _ in edges)
+        assert {target for _, target, _ in edges} == set(range(1, edges[-1][1] + 1))
+    with pytest.raises(OutsideSpace):
+        space.edges((99,))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("transnas_cell", "64-41414-1_02_333", ["0-1 skip", "0-2 ", "1-2 conv1x1", "0-3 conv3x3"]),
+        ("transnas_macro", "64-1234-basic", ["0-1 same shape", "1-2 2x channels"]),
+        ("nats_size", "8:16:32:64:64", ["0-1 8 channels", "1-2 16 channels"]),
+        ("nasbench_macro", "02012100", ["0-1 shortcut", "1-2 mb6_k5"]),
+    ],
+)
+def test_edges_of_ours(name: str, text: str, expected: list[str]) -> None:
+    space = find("spaces", name)
+    edges = [f"{source}-{target} {word}" for source, target, word in space.edges(space.read(text))]
+    assert edges[: len(expected)] == expected
+
+
 def test_at_and_index_invert_each_other(space: Space) -> None:
     for index, arch in enumerate(space):
         assert space.at(index) == arch

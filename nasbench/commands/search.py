@@ -105,14 +105,19 @@ def study(
     epochs: Epochs = None,
     seconds: Seconds = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
+    baselines: Annotated[
+        bool, typer.Option("--baselines/--no-baselines", help="Run random search too.")
+    ] = True,
 ) -> None:
     """Run methods on tables with many seeds, 50 queries a run unless told otherwise.
+
+    Random search is run beside them, as what a method has to beat.
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
     from nasbench.pool import Processes
     from nasbench.report.words import count
-    from nasbench.study import choose, lacking, not_applicable, units
+    from nasbench.study import choose, lacking, not_applicable, units, with_baseline
     from nasbench.study import study as run_study
 
     opened = open_benchmark(bench)
@@ -132,6 +137,8 @@ def study(
         print(f"not applicable on {count(len(where), 'table')}, the first {where[0]}: {why}")
     if len(without) == len(chosen) * len(methods):
         raise NotApplicable("not applicable: no method has what it needs on any of these tables")
+    if baselines and len(methods) < len(methods := with_baseline(methods)):
+        print(f"{methods[0]} is run as well, as a baseline; --no-baselines leaves it out")
     todo = units(opened, out, methods, seeds, budget, chosen)
     less = f" less {len(without) * seeds:,} that are not applicable" if without else ""
     total = (len(chosen) * len(methods) - len(without)) * seeds

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from nasbench.report.contents import contents, title
 from nasbench.report.gather import gather, read
-from nasbench.report.page import Picture, html, markdown
-from nasbench.report.score import frame, results
+from nasbench.report.page import files, html, markdown
+from nasbench.report.score import score
 from nasbench.store import Benchmark, atomic
 from nasbench.trace import Traces
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 def report(folder: Path, bench: Benchmark | None = None) -> Path:
     """Report the study in a folder as `report/index.html`, whose path is returned.
 
-    Beside it, `report.md` says the same, and the figures are PNG files. The benchmark is the one
-    that the traces name, unless it's given. Raises `BadFile` for a folder without traces and
-    `BadValue` for traces that don't belong together or to this benchmark. Equal traces give equal
-    reports, byte for byte.
+    Beside it, `report.md` says the same, figures are PNG and SVG files, and tables CSV files. The
+    benchmark is the one that the traces name, unless it's given. Raises `BadFile` for a folder
+    without traces, or with files that are none, and `BadValue` for traces that don't belong
+    together, or not to this benchmark. Equal traces give equal reports, byte for byte.
     """
     return write_report(folder, bench)[0]
 
 
 def write_report(folder: Path, bench: Benchmark | None = None) -> tuple[Path, pd.DataFrame]:
     """Do what `report` does, and return what `summary` does too."""
-    study = gather(read(folder), bench)
-    judged = results(study)
-    numbers = frame(study, judged)
-    blocks = list(contents(study, judged, numbers))
-    files = {block.file: block.png for block in blocks if isinstance(block, Picture)}
-    files["report.md"] = markdown(blocks).encode()
-    files["index.html"] = html(blocks, title(study)).encode()
+    scored = score(gather(read(folder), bench))
+    blocks = list(contents(scored))
+    page = html(blocks, title(scored.study))
     out = folder / "report"
-    for name, content in files.items():
+    for name, content in (
+        *files(blocks),
+        ("report.md", markdown(blocks).encode()),
+        ("index.html", page.encode()),
+    ):
         with atomic(out / name) as file:
             file.write(content)
-    return out / "index.html", numbers
+    return out / "index.html", scored.numbers
 
 
 def summary(study: Path | Iterable[Traces], bench: Benchmark | None = None) -> pd.DataFrame:
@@ -50,5 +50,4 @@ def summary(study: Path | Iterable[Traces], bench: Benchmark | None = None) -> p
     See `nasbench.report.score.frame` for the columns. `study` is a folder, or traces; the rest is
     as in `report`.
     """
-    gathered = gather(read(study) if isinstance(study, Path) else list(study), bench)
-    return frame(gathered, results(gathered))
+    return score(gather(read(study) if isinstance(study, Path) else list(study), bench)).numbers

@@ -1,4 +1,4 @@
-"""The figures, as PNG. None of them changes the settings of matplotlib outside."""
+"""The figures, as PNG and as SVG. None of them changes the settings of matplotlib outside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nasbench.metrics.statistics import summarise
+from nasbench.metrics.statistics import cliques, summarise
 from nasbench.table import Floats
 
 DPI = 200
@@ -21,6 +21,13 @@ LABELS = {
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 
 
+class Drawn(NamedTuple):
+    """One figure, as two files."""
+
+    png: bytes
+    svg: bytes
+
+
 class Panel(NamedTuple):
     """Anytime curves (R, G) by method, and what they are of."""
 
@@ -29,7 +36,7 @@ class Panel(NamedTuple):
     curves: Mapping[str, Floats]
 
 
-def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: Floats) -> bytes:
+def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: Floats) -> Drawn:
     """Draw one panel a task: the median over runs, in a band from quartile to quartile."""
     import seaborn as sns
 
@@ -63,9 +70,9 @@ def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: F
             sns.despine(ax=axes)
         figure.supxlabel(LABELS[price], fontsize="medium")
         handles = [drawn[method] for method in shown]
-        names = [method.replace("$", r"\$") for method in shown]  # a formula otherwise
+        names = list(map(_no_formula, shown))
         figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False)
-        return _png(figure)
+        return _drawn(figure)
 
 
 def _scale(axes: Any, values: Floats, medians: Floats) -> float:
@@ -102,12 +109,12 @@ class Heat(NamedTuple):
     y_label: str = ""
 
 
-def heatmap(names: Sequence[str], matrix: Floats) -> bytes:
+def heatmap(names: Sequence[str], matrix: Floats) -> Drawn:
     """Draw a matrix of correlations."""
     return heatmaps([Heat("", names, names, matrix)])
 
 
-def heatmaps(panels: Sequence[Heat]) -> bytes:
+def heatmaps(panels: Sequence[Heat]) -> Drawn:
     """Draw matrices of correlations side by side; what is NaN stays empty."""
     import seaborn as sns
 
@@ -137,7 +144,7 @@ def heatmaps(panels: Sequence[Heat]) -> bytes:
             if panel.title:
                 axes.set_title(panel.title, fontweight="bold")
             axes.set_xticklabels(panel.columns, rotation=40, ha="right", rotation_mode="anchor")
-        return _png(figure)
+        return _drawn(figure)
 
 
 class Cloud(NamedTuple):
@@ -149,7 +156,7 @@ class Cloud(NamedTuple):
     points: Mapping[str, tuple[Floats, Floats]]
 
 
-def scatter(panels: Sequence[Cloud], kinds: Sequence[str]) -> bytes:
+def scatter(panels: Sequence[Cloud], kinds: Sequence[str]) -> Drawn:
     """Draw one panel a cloud; of the kinds of points, every second one is hollow."""
     import seaborn as sns
 
@@ -176,21 +183,154 @@ def scatter(panels: Sequence[Cloud], kinds: Sequence[str]) -> bytes:
         shown = [kind for kind in kinds if kind in drawn]
         handles = [drawn[kind] for kind in shown]
         figure.legend(handles, shown, loc="outside upper center", ncols=4, frameon=False)
-        return _png(figure)
+        return _drawn(figure)
+
+
+def places(methods: Sequence[str], tasks: Sequence[str], matrix: Floats) -> Drawn:
+    """Draw places (M, T) of methods among each other on tasks, 1 = best, the best ones light."""
+    import seaborn as sns
+
+    longest = max(map(len, methods))
+    width, height = 1.2 + 0.075 * longest + 0.55 * len(tasks), 1.3 + 0.32 * len(methods)
+    with _figure("white", width, height) as figure:
+        axes = figure.add_subplot()
+        whole = (matrix == matrix.round()).all()
+        sns.heatmap(
+            matrix,
+            ax=axes,
+            vmin=1,
+            vmax=len(methods),
+            cmap="crest",
+            annot=True,
+            fmt=".0f" if whole else ".1f",
+            linewidths=1,
+            xticklabels=tasks,
+            yticklabels=list(map(_no_formula, methods)),
+            cbar=False,
+        )
+        axes.set_yticklabels(axes.get_yticklabels(), rotation=0)
+        axes.set_xticklabels(tasks, rotation=40, ha="right", rotation_mode="anchor")
+        return _drawn(figure)
+
+
+def critical_difference(methods: Sequence[str], rank: Floats, critical: float) -> Drawn:
+    """Draw mean ranks (M,) on an axis; bars join methods that are not told apart (Demsar, 2006)."""
+    order, groups = np.argsort(rank, kind="stable"), cliques(rank, critical)
+    rows = -(-len(order) // 2)
+    deep = 0.5 + 0.22 * len(groups)
+    longest = 0.075 * max(map(len, methods)) + 0.3
+    with _figure("white", 3.6 + 2 * longest, 0.9 + 0.22 * len(groups) + 0.26 * rows) as figure:
+        axes = figure.add_subplot()
+        last = max(len(order), 1 + critical)
+        axes.set_xlim(1, last)
+        axes.set_ylim(deep + 0.26 * rows + 0.1, -0.75)
+        axes.set_axis_off()
+        ink = {"color": "black", "linewidth": 1, "clip_on": False}
+        axes.plot([1, last], [0, 0], **ink)
+        for tick in range(1, int(last) + 1):
+            axes.plot([tick, tick], [0, -0.08], **ink)
+            axes.text(tick, -0.12, str(tick), ha="center", va="bottom")
+        axes.plot([1, 1 + critical], [-0.5, -0.5], **{**ink, "linewidth": 2})
+        axes.text(1, -0.56, f"critical difference {critical:.2f}", ha="left", va="bottom")
+        side, far = ("right", "left"), (1.0, float(last))
+        for place, method in enumerate(order):
+            right = place >= rows
+            level = deep + 0.26 * (len(order) - 1 - place if right else place)
+            end, x = far[right], float(rank[method])
+            axes.plot([x, x, end], [0, level, level], **ink)
+            label = f"{methods[method]}  {x:.2f}" if not right else f"{x:.2f}  {methods[method]}"
+            axes.annotate(
+                _no_formula(label),
+                (end, level),
+                (6 if right else -6, 0),
+                textcoords="offset points",
+                ha=side[right],
+                va="center",
+                annotation_clip=False,
+            )
+        for level, group in enumerate(groups):
+            y, ends = 0.2 + 0.22 * level, rank[[group[0], group[-1]]]
+            axes.plot(ends, [y, y], color="black", linewidth=3.5, solid_capstyle="round")
+        return _drawn(figure)
+
+
+class Drawing(NamedTuple):
+    """An architecture: what is written above it, and its edges with what stands on each."""
+
+    title: str
+    edges: Sequence[tuple[int, int, str]]
+
+
+def architectures(drawings: Sequence[Drawing]) -> Drawn:
+    """Draw architectures: nodes in a row, edges between them, what stands there on these."""
+    edges = [edge for drawing in drawings for edge in drawing.edges]
+    step = max(0.8, 0.3 + 0.075 * max(len(word) for *_, word in edges))
+    heights = [_height(source, target) for source, target, _ in edges]
+    low, top = min(heights) - 0.15, max(heights) + 0.15
+    wide = step * max(target for _, target, _ in edges) + 0.3
+    columns = max(1, min(len(drawings), int(9 / wide)))
+    rows = -(-len(drawings) // columns)
+    with _figure("white", columns * (wide + 0.2), rows * (top - low + 0.35)) as figure:
+        for place, drawing in enumerate(drawings, 1):
+            axes = figure.add_subplot(rows, columns, place)
+            axes.set_axis_off()
+            axes.set_title(_no_formula(drawing.title), loc="left", pad=2)
+            axes.set_xlim(-0.15, wide - 0.15)
+            axes.set_ylim(low, top)
+            nodes = range(max(target for _, target, _ in drawing.edges) + 1)
+            axes.plot([step * node for node in nodes], [0] * len(nodes), "ko", markersize=4.5)
+            for source, target, word in drawing.edges:
+                if word:
+                    _edge(axes, step, source, target, word)
+        return _drawn(figure)
+
+
+def _height(source: int, target: int) -> float:
+    """Say how far from the row of nodes an edge has its word; every second node's are below."""
+    apart = target - source - 1
+    return 0.0 if not apart else 0.35 * apart * (-1 if source % 2 else 1)
+
+
+def _edge(axes: Any, step: float, source: int, target: int, word: str) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
+
+    start, end, high = step * source, step * target, _height(source, target)
+    middle, bow = (start + end) / 2, high * 4 / 3
+    path = Path([(start, 0), (start, bow), (end, bow), (end, 0)], [1, 4, 4, 4])
+    if not high:
+        path = Path([(start, 0), (end - 0.06, 0)])
+    axes.add_patch(
+        FancyArrowPatch(path=path, arrowstyle="-|>", mutation_scale=7, color="0.35", zorder=1)
+    )
+    box = {"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+    axes.text(middle, high, _no_formula(word), ha="center", va="center", fontsize=8, bbox=box)
+
+
+def _no_formula(text: str) -> str:
+    return text.replace("$", r"\$")
 
 
 @contextmanager
 def _figure(style: str, width: float, height: float) -> Iterator[Any]:
     import seaborn as sns
+    from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    with sns.axes_style(style), sns.plotting_context("paper"):
+    same: Any = {
+        "svg.hashsalt": "nasbench",
+        "svg.fonttype": "none",
+    }  # ids that are no chance; no paths
+    with sns.axes_style(style), sns.plotting_context("paper"), rc_context(same):
         engine = ConstrainedLayoutEngine(hspace=0.08, wspace=0.05)
         yield Figure(figsize=(width, height), layout=engine)
 
 
-def _png(figure: Any) -> bytes:
-    file = BytesIO()
-    figure.savefig(file, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.05)
-    return file.getvalue()
+def _drawn(figure: Any) -> Drawn:
+    png, svg = BytesIO(), BytesIO()
+    tight = {"bbox_inches": "tight", "pad_inches": 0.05}
+    figure.savefig(png, format="png", dpi=DPI, **tight)
+    figure.set_layout_engine("none")  # it is laid out
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None}, **tight)
+    return Drawn(png.getvalue(), svg.getvalue())

@@ -10,7 +10,9 @@ from typing import Any, TypeAlias
 
 from nasbench.benchmark import open_benchmark
 from nasbench.budget import Budget
+from nasbench.check import seed_noise
 from nasbench.errors import BadFile, BadValue
+from nasbench.metrics.noise import Noise
 from nasbench.store import Benchmark
 from nasbench.table import Table
 from nasbench.trace import Traces
@@ -40,6 +42,14 @@ class Study:
         for space, task in self.tables:
             spaces.setdefault(space, []).append(task)
         return spaces
+
+    @cached_property
+    def noise(self) -> dict[Address, tuple[Noise, str]]:
+        """The noise of single trainings of each table, and where it is from ("" if unknown)."""
+        return {
+            (space, task): seed_noise(self.bench, space, table)
+            for (space, task), table in self.tables.items()
+        }
 
 
 def read(folder: Path) -> list[Traces]:
@@ -82,6 +92,9 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     for block in blocks:
         methods = grouped.setdefault((block.head["space"], block.head["task"]), {})
         methods.setdefault(block.head["method"], []).append(block)
+    if strange := grouped.keys() - set(bench):
+        where = ", ".join(map("/".join, sorted(strange)))
+        raise BadValue(f"traces on {where} are of no table of {bench.name}: delete their files")
     tables, runs = {}, {}
     for space, task in bench:
         if methods := grouped.get((space, task), {}):

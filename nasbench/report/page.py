@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
+from urllib.parse import quote
 
-from nasbench.report.figures import DPI
+from nasbench.report.figures import DPI, Drawn
 
 
 @dataclass(frozen=True)
@@ -36,46 +37,68 @@ class Points:
     items: Sequence[str]
 
 
+class File(NamedTuple):
+    """What stands behind a block, unrounded, as a file beside the page and inside it."""
+
+    name: str
+    content: bytes
+
+
 @dataclass(frozen=True)
 class Grid:
     """A table. The first `texts` columns hold words, the others numbers.
 
-    A line end in a cell stays one. A row whose first cell is empty belongs to the one above.
+    A line end in a cell stays one. A row whose first cell is empty belongs to the one above. `csv`
+    is what the table shows.
     """
 
     head: Sequence[str]
     rows: Sequence[Sequence[str]]
     caption: str = ""
     texts: int = 1
+    csv: File | None = None
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure: the name of its file, the file itself, what it is, and what is to be seen."""
+    """A figure: its files' name without the end, what it is, what is to be seen, its numbers."""
 
     file: str
-    png: bytes
+    drawn: Drawn
     name: str
     caption: str
+    csv: File | None = None
 
+
+FORMATS = ("png", "svg")
 
 Block: TypeAlias = Heading | Text | Points | Grid | Picture
 
 STYLE = """
-:root { color-scheme: light; --ink: #1c2430; --faint: #5b6675; --line: #d8dee6; }
+:root { color-scheme: light dark; --paper: #fff; --ink: #1c2430; --faint: #5b6675;
+  --line: #d8dee6; --alert: #fdf3ec; --link: #0b63a5; }
+@media screen and (prefers-color-scheme: dark) {
+  :root { --paper: #14181d; --ink: #dde3ea; --faint: #9aa6b4; --line: #363f4a;
+    --alert: #33241b; --link: #7cb8ea; }
+  img { filter: invert(.92) hue-rotate(180deg); border-radius: 4px; }
+}
 * { box-sizing: border-box; }
-body { margin: 2.5rem auto 4rem; max-width: 66rem; padding: 0 1.25rem; background: #fff;
+body { margin: 2.5rem auto 4rem; max-width: 76rem; padding: 0 1.25rem; background: var(--paper);
   color: var(--ink); font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
 h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .75rem; }
-h2 { font-size: 1.25rem; margin: 2.75rem 0 .75rem; padding-bottom: .3rem;
+h2 { font-size: 1.3rem; margin: 3rem 0 .75rem; padding-bottom: .3rem;
   border-bottom: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
+h1, h2, h3 { overflow-wrap: anywhere; }
 p, ul { margin: .6rem 0; max-width: 48rem; }
 li { margin: .2rem 0; }
-.warning { padding: .6rem .9rem; border-left: 4px solid #d55e00; background: #fdf3ec; }
-figure { margin: 1.5rem 0 2rem; overflow-x: auto; }
+a { color: var(--link); white-space: nowrap; }
+.warning { padding: .6rem .9rem; border-left: 4px solid #d55e00; background: var(--alert); }
+figure { margin: 1.25rem 0 1.75rem; }
 figcaption { margin: 0 0 .5rem; color: var(--faint); font-size: .87rem; max-width: 48rem; }
-img { display: block; max-width: 100%; height: auto; margin: 0 auto; }
-img + figcaption { margin: .5rem 0 0; }
+.wide { overflow-x: auto; }
+img { display: block; max-width: 100%; height: auto; }
+.wide + figcaption { margin: .5rem 0 0; }
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums;
   border-top: 2px solid var(--ink); border-bottom: 2px solid var(--ink); }
 th, td { padding: .22rem .6rem; text-align: right; vertical-align: top; white-space: nowrap; }
@@ -86,15 +109,23 @@ tbody tr:first-child > * { border-top: 0; }
 .word { text-align: left; }
 .first td:first-child { font-weight: 600; }
 td.word:not([rowspan]) { min-width: 13em; white-space: normal; overflow-wrap: anywhere; }
+@media screen and (max-width: 40rem) {
+  body { margin-top: 1rem; padding: 0 .8rem; }
+  .wide img { max-width: none; }
+  th, td { padding: .22rem .4rem; }
+  td.word:not([rowspan]) { min-width: 9em; }
+  td[rowspan]:first-child, th:first-child { position: sticky; left: 0;
+    background: var(--paper); }
+}
 @page { margin: 14mm; }
 @media print {
   body { margin: 0; max-width: none; padding: 0; font-size: 9pt; }
-  figure { margin: 1rem 0; overflow: visible; }
+  figure { margin: 1rem 0; }
+  .wide { overflow: visible; }
   figcaption, table { font-size: 7.5pt; }
   th, td { padding: .15rem .35rem; }
   img { max-height: 85mm; width: auto; }
-  h2, figcaption { break-after: avoid; }
-  h2:has(+ .picture) { break-before: page; margin-top: 0; }
+  h2, h3, figcaption { break-after: avoid; }
   .picture, .warning, figcaption, tr { break-inside: avoid; }
 }
 """
@@ -121,8 +152,17 @@ def html(blocks: Iterable[Block], title: str) -> str:
 
 
 def markdown(blocks: Iterable[Block]) -> str:
-    """Write the same in GitHub's Markdown; the figures are files beside it."""
+    """Write the same in GitHub's Markdown; what is in `files` lies beside it."""
     return "\n\n".join(map(_markdown, blocks)) + "\n"
+
+
+def files(blocks: Iterable[Block]) -> Iterator[File]:
+    """Yield the files of figures and tables."""
+    for block in blocks:
+        if isinstance(block, Picture):
+            yield from (File(f"{block.file}.{end}", getattr(block.drawn, end)) for end in FORMATS)
+        if isinstance(block, Picture | Grid) and block.csv:
+            yield block.csv
 
 
 def _html(block: Block) -> str:
@@ -133,18 +173,32 @@ def _html(block: Block) -> str:
             return f"<p{' class=warning' * warning}>{escape(text)}</p>"
         case Points(items):
             return "<ul>\n" + "\n".join(f"<li>{escape(item)}</li>" for item in items) + "\n</ul>"
-        case Picture(_, png, name, caption):
-            width = int.from_bytes(png[16:20]) * 96 // DPI
-            source = f"data:image/png;base64,{b64encode(png).decode()}"
+        case Picture(_, drawn, name, caption, csv):
+            width = int.from_bytes(drawn.png[16:20]) * 96 // DPI
+            source = f"data:image/png;base64,{b64encode(drawn.png).decode()}"
             return (
-                f'<figure class=picture><img alt="{escape(name)}" width="{width}" src="{source}">'
-                f"<figcaption>{escape(caption)}</figcaption></figure>"
+                f'<figure class=picture><div class=wide><img alt="{escape(name)}" width="{width}" '
+                f'src="{source}"></div>'
+                f"<figcaption>{escape(caption)}{_html_file(csv)}</figcaption></figure>"
             )
-        case Grid(head, rows, caption):
-            told = f"<figcaption>{escape(caption)}</figcaption>\n" if caption else ""
+        case Grid(head, rows, caption, _, csv):
+            told = f"{escape(caption)}{_html_file(csv)}"
+            above = f"<figcaption>{told}</figcaption>\n" if told else ""
             top = f"<thead>{_html_row(block, 'th', head)}</thead>\n" if any(head) else ""
             body = "\n".join(_html_row(block, "td", row, span) for row, span in _spans(rows))
-            return f"<figure>{told}<table>\n{top}<tbody>\n{body}\n</tbody>\n</table></figure>"
+            return (
+                f"<figure>{above}<div class=wide><table>\n{top}<tbody>\n{body}\n</tbody>\n"
+                "</table></div></figure>"
+            )
+
+
+def _html_file(file: File | None) -> str:
+    """Write a link that holds the file itself, so that it works wherever the page is."""
+    if file is None:
+        return ""
+    source = f"data:text/csv;base64,{b64encode(file.content).decode()}"
+    name = escape(file.name)
+    return f' <a download="{name}" href="{source}">{name}</a>'
 
 
 def _spans(rows: Sequence[Sequence[str]]) -> Iterator[tuple[Sequence[str], int]]:
@@ -172,13 +226,18 @@ def _markdown(block: Block) -> str:
             return "> " * warning + _plain(text)
         case Points(items):
             return "\n".join(f"- {_plain(item)}" for item in items)
-        case Picture(file, _, name, caption):
-            return f"![{_plain(name)}]({file})\n\n{_plain(caption)}"
-        case Grid(head, rows, caption, texts):
+        case Picture(file, _, name, caption, csv):
+            return f"![{_plain(name)}]({file}.png)\n\n{_plain(caption)}{_markdown_file(csv)}"
+        case Grid(head, rows, caption, texts, csv):
             rule = [":--" if i < texts else "--:" for i in range(len(head))]
             lines = [list(map(_cell, head)), rule, *(map(_cell, row) for row in rows)]
             drawn = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-            return f"{_plain(caption)}\n\n{drawn}" if caption else drawn
+            told = f"{_plain(caption)}{_markdown_file(csv)}"
+            return f"{told}\n\n{drawn}" if told else drawn
+
+
+def _markdown_file(file: File | None) -> str:
+    return "" if file is None else f" [{_plain(file.name)}]({quote(file.name)})"
 
 
 def _cell(text: str) -> str:

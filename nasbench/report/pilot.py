@@ -30,16 +30,16 @@ def figures(pilot: Pilot) -> Iterator[tuple[str, bytes]]:
         for name, draw in (("real", partial(_real, pilot.real)), ("seeds", _seeds)):
             clouds = [cloud for task in tasks if (cloud := draw(own, task)).points]
             if clouds:
-                yield f"{name}_{space}.png", scatter(clouds, KINDS)
+                yield f"{name}_{space}.png", scatter(clouds, KINDS).png
     told = [part for part in pilot.parts if part.part == PARTS[-1]] or pilot.parts
-    yield "tasks.png", heatmaps([_heat(part, part.between_tasks) for part in told])
+    yield "tasks.png", heatmaps([_heat(part, part.between_tasks) for part in told]).png
     against = [
         _heat(part, part.with_real)._replace(x_label=pilot.real, y_label=pilot.name)
         for part in told
         if part.real_values
     ]
     if against:
-        yield f"tasks_{pilot.real}.png", heatmaps(against)
+        yield f"tasks_{pilot.real}.png", heatmaps(against).png
 
 
 def _real(real: str, own: Sequence[Part], task: str) -> Cloud:

@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nasbench.budget import Budget
-from nasbench.errors import NotRecorded
+from nasbench.errors import BadValue, NotRecorded
 from nasbench.metrics.ranking import kendall_matrix, ranks
-from nasbench.metrics.regret import anytime, area, incumbent, normalised_regret, regret
+from nasbench.metrics.regret import (
+    anytime,
+    area,
+    incumbent,
+    normalised_regret,
+    percentile,
+    regret,
+    time_to_target,
+)
 from nasbench.metrics.statistics import bootstrap_interval, summarise
 from nasbench.report.gather import Address, Study
 from nasbench.table import OWN_MAXIMUM, Floats, Table
@@ -25,6 +34,9 @@ if TYPE_CHECKING:
 RESAMPLES, SEED = 10_000, 0
 """Of the bootstrap; every interval starts a generator of its own, so none depends on another."""
 
+BEST = 1
+"""Percent of a space, the best by validation: to be among them is the target of a search."""
+
 TEST, OPTIMISTIC = "test regret", "optimistic test regret"
 
 
@@ -33,14 +45,34 @@ class Result:
     """What the R runs with at least one step of a method on a table came to.
 
     `found` (R,) are the rows that the runs would be judged by in the end, `curve` (R, G) is the
-    validation regret on the study's grid.
+    validation regret on the study's grid, `time` (R,) what was spent when it first was the
+    `target` or less. Of `trainings` in all, `distinct` were the first ones of their run of an
+    architecture, and `full` ones of the full length.
     """
 
+    seed: NDArray[np.int64]
     found: NDArray[np.int64]
     curve: Floats
+    time: Floats
+    trainings: int
+    distinct: int
+    full: int
 
 
 Results: TypeAlias = Mapping[Address, Mapping[str, Result]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A study, what its runs came to, and the `frame` of these."""
+
+    study: Study
+    judged: Results
+    numbers: pd.DataFrame
+
+    def of(self, space: str) -> pd.DataFrame:
+        """Return the rows of one space."""
+        return self.numbers[self.numbers["space"] == space]
 
 
 class Axis(NamedTuple):
@@ -62,6 +94,12 @@ def axis(budget: Budget) -> Axis:
     return Axis(price, np.linspace(limit / 200, limit, 200))
 
 
+def score(study: Study) -> Scored:
+    """Judge a study."""
+    judged = results(study)
+    return Scored(study, judged, frame(study, judged))
+
+
 def results(study: Study) -> Results:
     """Judge every run of a study."""
     along = axis(study.budget)
@@ -74,13 +112,62 @@ def results(study: Study) -> Results:
 
 
 def _result(traces: Traces, table: Table, along: Axis) -> Result:
-    start = traces.start[np.append(np.diff(traces.start) > 0, True)]
-    judged, where = np.unique(incumbent(traces.score, traces.epochs, start), return_inverse=True)
-    rows = [table.row(arch) for arch in map(tuple, traces.arch[judged].tolist())]
-    row = np.array(rows, np.int64)[where]
+    begun = np.diff(traces.start) > 0
+    start, seed = traces.start[np.append(begun, True)], traces.seed[begun]
+    asked = rows(table, traces.arch)
+    _check(traces, table, asked)
+    row = asked[incumbent(traces.score, traces.epochs, start)]
     price = np.ones(len(row)) if along.price == "queries" else getattr(traces, along.price)
-    curve = anytime(price, regret(table.scores(), row), start, along.grid)
-    return Result(row[start[1:] - 1], curve)
+    regrets = regret(table.scores(), row)
+    run = np.repeat(np.arange(len(seed)), np.diff(start))
+    return Result(
+        seed,
+        row[start[1:] - 1],
+        anytime(price, regrets, start, along.grid),
+        time_to_target(price, regrets, start, target(table)),
+        len(row),
+        len(np.unique(run * len(table) + asked)),
+        int((traces.epochs == table.epochs).sum()),
+    )
+
+
+def rows(table: Table, archs: NDArray[np.int8]) -> NDArray[np.int64]:
+    """Find the rows of many architectures (T, D): (T,); raises what `Table.row` does."""
+    if not len(archs):
+        return np.empty(0, np.int64)
+    there = table.rows.arch
+    if archs.shape[1] != there.shape[1]:
+        table.row(tuple(archs[0].tolist()))  # raises
+    weights = np.cumprod([1, *table.space.choices[:0:-1]], dtype=np.int64)[::-1]
+    codes = there.astype(np.int64) @ weights
+    order = np.argsort(codes)
+    place = np.searchsorted(codes[order], archs.astype(np.int64) @ weights)
+    found = order[np.minimum(place, len(order) - 1)]
+    for step in np.flatnonzero((there[found] != archs).any(axis=1)):  # of no table, as a rule
+        found[step] = table.row(tuple(archs[step].tolist()))
+    return found
+
+
+def _check(traces: Traces, table: Table, asked: NDArray[np.int64]) -> None:
+    """Raise `BadValue` where a trace says something else than the table does."""
+    for epochs in np.unique(traces.epochs).tolist():
+        at = np.flatnonzero(traces.epochs == epochs)
+        said, true = traces.value[at], table.answer(epochs)[asked[at]]
+        if len(wrong := np.flatnonzero((said != true) & ~(np.isnan(said) & np.isnan(true)))):
+            step = int(at[wrong[0]])
+            run = int(np.searchsorted(traces.start, step, side="right")) - 1
+            raise BadValue(
+                f"{traces.head['method']} on {table.address}, seed {traces.seed[run]}, step "
+                f"{step - traces.start[run] + 1}: the trace says {said[wrong[0]]:g}, the table "
+                f"{true[wrong[0]]:g}; it was changed: delete its file and run the study again"
+            )
+
+
+def target(table: Table) -> float:
+    """Return the validation regret of the last one of the best `BEST` percent of a table."""
+    regrets = np.sort(regret(table.scores(), np.arange(len(table))))  # NaN last
+    known = int((~np.isnan(regrets)).sum())
+    return float(regrets[ceil(known * BEST / 100) - 1]) if known else np.nan
 
 
 def held_out(table: Table) -> tuple[str, Floats]:
@@ -107,10 +194,13 @@ def held_out(table: Table) -> tuple[str, Floats]:
 def frame(study: Study, judged: Results) -> pd.DataFrame:
     """Return a row for every method on every table, in the source's units.
 
-    Of what was found, over `runs`: the mean main validation metric `value`, and its `std`; the mean
-    `rank` in the table; the mean validation `regret` with its 95 % interval, `low` to `high`; the
-    same `normalised`; `area`, the mean regret over the budget; and `test_regret`, which has to be
-    called what `test` says. A method without runs on a table has a row of 0 runs and NaN.
+    Of what was found, over `runs`: the mean main validation metric `value`, its `std`, and `gain`,
+    by how many percent it is better than the average architecture (Yang et al., 2020); the mean
+    `rank` in the table, and `percentile`; the mean validation `regret` with its 95 % interval,
+    `low` to `high`; the same `normalised`; `area`, the mean regret over the budget; the share of
+    runs that `reached` the best percent of the table, and the median `time` that took, in the
+    budget's price, infinite where most never did; and `test_regret`, which has to be called what
+    `test` says. A method without runs on a table has a row of 0 runs and NaN.
     """
     import pandas as pd
 
@@ -130,7 +220,8 @@ def frame(study: Study, judged: Results) -> pd.DataFrame:
 
 def _numbers(table: Table, methods: Mapping[str, Result], method: str) -> dict[str, Any]:
     label, test = held_out(table)
-    names = ("value", "std", "rank", "regret", "low", "high", "normalised", "area", "test_regret")
+    names = ["value", "std", "gain", "rank", "percentile", "regret", "low", "high", "normalised"]
+    names += ["area", "time", "reached", "test_regret"]
     result = methods.get(method)
     if result is None or not len(result.found):
         return {"runs": 0, **dict.fromkeys(names, np.nan), "test": label}
@@ -141,29 +232,30 @@ def _numbers(table: Table, methods: Mapping[str, Result], method: str) -> dict[s
     numbers = (
         value.mean,
         value.std,
+        _gain(scores, found),
         ranks(scores)[found].mean(),
+        percentile(scores, found).mean(),
         validation.mean(),
         *bootstrap_interval(validation, np.random.default_rng(SEED), RESAMPLES),
         normalised_regret(scores, found).mean(),
         area(result.curve[:, begun]).mean(),
+        median(result.time),
+        np.isfinite(result.time).mean(),
         regret(test, found).mean() if label else np.nan,
     )
     return {"runs": len(found), **dict(zip(names, map(float, numbers), strict=True)), "test": label}
 
 
-def averages(numbers: pd.DataFrame) -> pd.DataFrame:
-    """Average the rows of `frame` over tasks: one row for every space and method.
+def _gain(scores: Floats, found: NDArray[np.int64]) -> float:
+    average = scores[~np.isnan(scores)].mean()
+    if not np.isfinite(average) or not average:
+        return np.nan
+    return float(100 * (scores[found].mean() - average) / abs(average))
 
-    Over those `tasks` alone on which every method has runs. `place` is the mean rank among the
-    methods by mean validation regret, ties sharing the mean of theirs.
-    """
-    table = ["space", "task"]
-    whole = numbers[numbers.groupby(table)["runs"].transform("min") > 0]
-    place = whole.groupby(table)["regret"].transform(lambda regrets: ranks(-regrets.to_numpy()))
-    grouped = whole.assign(place=place).groupby(["space", "method"], sort=False)
-    columns = ["rank", "normalised", "place"]
-    means = grouped[columns].agg(lambda column: column.mean(skipna=False))
-    return means.assign(tasks=grouped.size()).reset_index()
+
+def median(time: Floats) -> float:
+    """Return the median, of two in the middle the later: nothing lies between time and never."""
+    return float(np.sort(time)[len(time) // 2])
 
 
 def agreement(study: Study, space: str) -> tuple[list[str], Floats]:

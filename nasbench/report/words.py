@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, isfinite, log10
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbench.report.page import File
 from nasbench.table import Table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALIKE = "\N{ALMOST EQUAL TO}"
+"""Marks a difference that is within noise."""
 
 NONE = "-"
 """Stands where there is no number."""
@@ -39,6 +47,22 @@ def measured(table: Table, what: str = "") -> str:
 def number(value: float, decimals: int) -> str:
     """Write a number with a true minus."""
     return NONE if np.isnan(value) else f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def small(p: float) -> str:
+    """Write a p value."""
+    return NONE if np.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def signed(value: float, decimals: int) -> str:
+    """Write a difference, with a plus if it is positive."""
+    return "+" * bool(value > 0) + number(value, decimals)
+
+
+def csv(name: str, table: pd.DataFrame) -> File:
+    """Write a table's numbers as a CSV file, to ten digits."""
+    text = table.to_csv(index=False, lineterminator="\n", float_format="%.10g", na_rep="nan")
+    return File(f"{name}.csv", text.encode())
 
 
 def decimals(table: Table) -> int:
