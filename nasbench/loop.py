@@ -41,7 +41,6 @@ NEEDS = {
 EXTRAS = {"optuna": "optimizers"}
 """The libraries that it may need, and the extra of ours that installs each."""
 
-
 SOURCE_SEEDS = 1_000_000
 """What is added to a run's seed to get that of the searches on other tasks that it learns from."""
 
@@ -246,7 +245,7 @@ def run_method(
     history: Sequence[Traces] = (),
 ) -> Traces:
     """Do what `run` does, with any source of answers."""
-    told = head(method, evaluate.where, budget, [past.head for past in history])
+    told = head(method, evaluate.where, budget, [other.head for other in history])
     runner = method.search
     if why := method.lacks(evaluate.has | ({"history"} if history else set())):
         raise NotApplicable(f"not applicable: {why}")
@@ -259,7 +258,7 @@ def run_method(
         if not 0 <= seed < 2**63:
             raise BadValue(f"a seed of {seed}: it must be at least 0, and less than 2**63")
         label = f"{method}, seed {seed}"
-        known = replace(problem, history=tuple(_source(past, seed) for past in history))
+        known = replace(problem, history=tuple(_source(other, seed) for other in history))
         try:
             search = runner(known, np.random.default_rng(seed), **method.params)
         except (Exception, SystemExit) as error:

@@ -557,16 +557,3 @@ def print_transfers(found: Sequence[Transfer]) -> None:
     print("negative: share of pairs with a gain below 0; surely: with all of its 95 % interval")
     if min(each.runs for each in found) < FEWEST:
         print(f"with fewer than {FEWEST} runs the intervals are too narrow: run more seeds")
-
-
-def transfers_as_json(found: Sequence[Transfer]) -> dict[str, Any]:
-    """Turn transfers into what `--json` prints: each, and all pairs of a method together."""
-    from nasbench.transfer import gains
-
-    intervals = [
-        {key: getattr(each, key)._asdict() for key in ("gain", "gain_total")} for each in found
-    ]
-    return {
-        "transfers": [each._asdict() | told for each, told in zip(found, intervals, strict=True)],
-        "gains": [each._asdict() for each in gains(found)],
-    }

@@ -255,14 +255,14 @@ def test_transfer(capsys: pytest.CaptureFixture[str]) -> None:
     line += ["--seeds", "3", "--queries", "12", "--source-queries", "24", "--workers", "2"]
     out = said(capsys, *line, "--runners", "direct_transfer,transfer_evolution")
     assert out.startswith(
-        "2 methods x 3 seeds: 6 transfers of 12 queries after 24 queries on each source, and "
-        "9 runs on sources and from scratch; 15 to do\n"
+        "2 methods, 1 target, 3 seeds: 6 transfers of 12 queries after 24 queries on each source, "
+        "and 9 runs on sources and from scratch; 15 to do\n"
     )
     assert "cell, transfer_evolution: gain at equal budget in all, from row to column" in out
     assert "with fewer than 10 runs the intervals are too narrow" in out
     found = told(capsys, *line, "--runners", "direct_transfer,transfer_evolution")
     assert [each["sources"] for each in found["transfers"]] == [["jigsaw"]] * 2
-    assert found["transfers"][0]["gain"].keys() == {"value", "low", "high"}
+    assert len(found["transfers"][0]["gain"]) == 3
     assert [each["pairs"] for each in found["gains"]] == [1, 1]
     assert said(capsys, "report", "moved"), "the traces on the targets are a study"
     assert said(capsys, "report", "moved/sources")

@@ -566,6 +566,27 @@ def test_gains_by_hand(bench: Benchmark, tmp_path: Path) -> None:
     assert together["direct_transfer", 2].pairs == 3
 
 
+def test_epochs_and_queries_tell_the_same_of_full_trainings(
+    bench: Benchmark, tmp_path: Path
+) -> None:
+    asked: dict[str, Any] = {"sources": ["jigsaw"], "runners": ["transfer_evolution"]}
+    do(bench, tmp_path / "queries", **asked)
+    epochs = {"budget": Budget(epochs=9 * 20), "source_budget": Budget(epochs=9 * 40)}
+    do(bench, tmp_path / "epochs", **asked, **epochs)
+    one, other = (transfer_results(read(tmp_path / n), bench) for n in ("queries", "epochs"))
+    assert [each[:-2] for each in one] == [each[:-2] for each in other]
+    assert [e.speed_up for e in one] == pytest.approx([e.speed_up for e in other], abs=0.01)
+
+
+def test_no_run_no_result(bench: Benchmark, tmp_path: Path) -> None:
+    short = {"budget": Budget(epochs=5), "source_budget": Budget(epochs=90)}
+    do(bench, tmp_path, sources=["jigsaw"], runners=["direct_transfer"], **short)
+    for found in transfer_results(read(tmp_path), bench):
+        assert found.runs == 0
+        assert np.isnan([found.regret, found.scratch, *found.gain, found.speed_up]).all()
+        assert found.total > 0
+
+
 def test_a_perfect_transfer_gains_everything(bench: Benchmark) -> None:
     target = bench["cell", "jigsaw"]
     top = target.best()[0].arch

@@ -27,7 +27,7 @@ from nasbench.commands.options import (
 from nasbench.commands.progress import bars
 from nasbench.find import names
 from nasbench.loop import Method
-from nasbench.show import print_json, print_transfers, transfers_as_json
+from nasbench.show import print_json, print_transfers
 
 
 def transfer(
@@ -74,7 +74,7 @@ def transfer(
     from nasbench.pool import Processes
     from nasbench.report.words import count
     from nasbench.study import choose, not_applicable, study
-    from nasbench.transfer import plan, read, transfer_results
+    from nasbench.transfer import gains, plan, read, transfer_results
 
     opened = open_benchmark(bench)
     chosen = [Method.parse(text) for text in listed(runners) or names("runners")]
@@ -106,9 +106,10 @@ def transfer(
             sum(len(unit.seeds) for unit in units)
             for units in (planned.transfers, planned.first, (*todo.first, *todo.transfers))
         )
+        targets = count(len({(unit.space, unit.task) for unit in planned.transfers}), "target")
         print(
-            f"{count(len(chosen), 'method')} x {count(seeds, 'seed')}: {runs:,} transfers of "
-            f"{budget} after {source_budget} on each source, and {others:,} runs on sources and "
+            f"{count(len(chosen), 'method')}, {targets}, {count(seeds, 'seed')}: {runs:,} transfers "
+            f"of {budget} after {source_budget} on each source, and {others:,} runs on sources and "
             f"from scratch; {undone:,} to do",
             flush=True,
         )
@@ -121,5 +122,6 @@ def transfer(
             pass
     found = transfer_results(read(out), opened)
     if json:
-        return print_json(transfers_as_json(found))
+        together = [each._asdict() for each in gains(found)]
+        return print_json({"transfers": [each._asdict() for each in found], "gains": together})
     print_transfers(found)
