@@ -326,7 +326,7 @@ def gains(found: Iterable[Transfer]) -> list[Gains]:
 
 def _gains(space: str, method: str, sources: int, group: Sequence[Transfer]) -> Gains:
     regrets = np.array([(t.regret, t.scratch, t.total) for t in group])
-    shares = regrets / np.array([[each.median] for each in group])
+    shares = regrets / np.array([[each.median or np.nan] for each in group])
     moved, scratch, total = shares.mean(axis=0).tolist()
     own, whole = np.array([(each.gain.value, each.gain_total.value) for each in group]).T
     return Gains(

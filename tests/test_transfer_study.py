@@ -531,6 +531,9 @@ def test_a_source_that_changed_is_noticed(bench: Benchmark, tmp_path: Path) -> N
 
 def test_gains_by_hand(bench: Benchmark, tmp_path: Path) -> None:
     do(bench, tmp_path, seeds=12, sources=["all", "others"])
+    for folder, steps in (("traces", 20), ("total/60_queries", 60), ("sources", 40)):
+        for path in (tmp_path / folder).rglob("*evolution*/*.npz"):
+            assert set(np.diff(Traces.load(path).start)) == {steps}, "budgets are counted alike"
     found = transfer_results(read(tmp_path), bench)
     assert len(found) == 2 * (6 + 3)
     (one,) = [each for each in found if each[1:4] == ("normal", "transfer_evolution", ("jigsaw",))]
@@ -571,16 +574,17 @@ def test_epochs_and_queries_tell_the_same_of_full_trainings(
 ) -> None:
     asked: dict[str, Any] = {"sources": ["jigsaw"], "runners": ["transfer_evolution"]}
     do(bench, tmp_path / "queries", **asked)
-    epochs = {"budget": Budget(epochs=9 * 20), "source_budget": Budget(epochs=9 * 40)}
-    do(bench, tmp_path / "epochs", **asked, **epochs)
+    asked |= {"budget": Budget(epochs=9 * 20), "source_budget": Budget(epochs=9 * 40)}
+    do(bench, tmp_path / "epochs", **asked)
     one, other = (transfer_results(read(tmp_path / n), bench) for n in ("queries", "epochs"))
     assert [each[:-2] for each in one] == [each[:-2] for each in other]
     assert [e.speed_up for e in one] == pytest.approx([e.speed_up for e in other], abs=0.01)
 
 
 def test_no_run_no_result(bench: Benchmark, tmp_path: Path) -> None:
-    short = {"budget": Budget(epochs=5), "source_budget": Budget(epochs=90)}
-    do(bench, tmp_path, sources=["jigsaw"], runners=["direct_transfer"], **short)
+    asked: dict[str, Any] = {"sources": ["jigsaw"], "runners": ["direct_transfer"]}
+    asked |= {"budget": Budget(epochs=5), "source_budget": Budget(epochs=90)}
+    do(bench, tmp_path, **asked)
     for found in transfer_results(read(tmp_path), bench):
         assert found.runs == 0
         assert np.isnan([found.regret, found.scratch, *found.gain, found.speed_up]).all()

@@ -108,9 +108,9 @@ def transfer(
         )
         targets = count(len({(unit.space, unit.task) for unit in planned.transfers}), "target")
         print(
-            f"{count(len(chosen), 'method')}, {targets}, {count(seeds, 'seed')}: {runs:,} transfers "
-            f"of {budget} after {source_budget} on each source, and {others:,} runs on sources and "
-            f"from scratch; {undone:,} to do",
+            f"{count(len(chosen), 'method')}, {targets}, {count(seeds, 'seed')}: "
+            f"{runs:,} transfers of {budget} after {source_budget} on each source, and {others:,} "
+            f"runs on sources and from scratch; {undone:,} to do",
             flush=True,
         )
     most = max(len(todo.first), len(todo.transfers))
