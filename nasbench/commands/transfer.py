@@ -22,10 +22,10 @@ from nasbench.commands.options import (
     Tasks,
     budget_of,
     listed,
+    methods_of,
     some,
 )
 from nasbench.commands.progress import bars
-from nasbench.find import names
 from nasbench.loop import Method
 from nasbench.show import print_json, print_transfers
 
@@ -77,9 +77,7 @@ def transfer(
     from nasbench.transfer import gains, plan, read, transfer_results
 
     opened = open_benchmark(bench)
-    chosen = [Method.parse(text) for text in listed(runners) or names("runners")]
-    if not runners:
-        chosen = [method for method in chosen if "history" in method.needs]
+    chosen = methods_of(runners, history=True)
     budget = budget_of(queries, epochs, seconds)
     if source_queries is source_epochs is source_seconds is None:
         source_budget = Budget(**{name: 4 * most for name, most in budget.limits.items()})
