@@ -6,10 +6,10 @@ import inspect
 from ast import literal_eval
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from importlib.util import find_spec
-from itertools import accumulate
+from itertools import accumulate, product
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -28,15 +28,21 @@ from nasbench.errors import (
 )
 from nasbench.evaluate import Evaluator, FromTable, Replay, Where
 from nasbench.find import find
-from nasbench.search import Outcome, Query, Runner, Search
+from nasbench.search import Outcome, Query, Runner, Search, Source
 from nasbench.table import Table
 from nasbench.trace import Traces
 
-NEEDS = {"curves": "answers after any number of epochs, and there are none"}
-"""What a runner's file may say that it `needs` of the source of answers, in words."""
+NEEDS = {
+    "curves": "answers after any number of epochs, and there are none",
+    "history": "searches on other tasks: nasbench transfer, or run(..., history=...)",
+}
+"""What a runner's file may say that it `needs` beside answers, in words."""
 
 EXTRAS = {"optuna": "optimizers"}
 """The libraries that it may need, and the extra of ours that installs each."""
+
+SOURCE_SEEDS = 1_000_000
+"""What is added to a run's seed to get that of the searches on other tasks that it learns from."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +95,23 @@ class Method:
         """The function itself."""
         return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """What its file says that it needs."""
+        return frozenset(getattr(inspect.getmodule(self.search), "needs", ()))
+
+    @property
+    def twin(self) -> Method | None:
+        """The method that its file names as the same from scratch, with the parameters of both."""
+        name = getattr(inspect.getmodule(self.search), "twin", None)
+        if name is None:
+            return None
+        taken = Method(name).resolved
+        return Method(name, {key: self.params[key] for key in self.params if key in taken})
+
     def lacks(self, has: Set[str]) -> str:
         """Say what its file `needs` that is not there, given what the evaluator `has`; or ""."""
-        for need in sorted(getattr(inspect.getmodule(self.search), "needs", ())):
+        for need in sorted(self.needs):
             if need in NEEDS and need not in has:
                 return f"{self.name} needs {NEEDS[need]}"
             if need in EXTRAS and find_spec(need) is None:
@@ -199,6 +219,7 @@ def run(
     budget: Budget | None = None,
     *,
     done: Traces | None = None,
+    history: Sequence[Traces] = (),
     **params: Any,
 ) -> Traces:
     """Run a method on BENCH/SPACE/TASK[@SCHEDULE] (or a table), once a seed; 50 queries by default.
@@ -206,10 +227,13 @@ def run(
     `runner` is a name, the path of a file, or a function `search(problem, rng, *, ...)`; `params`
     are its hyper-parameters. With `done`, the traces of an earlier call on the same table with a
     budget that was not larger, their steps are replayed and checked, not trained again, and the
-    runs go on from there. Raises `RunnerFailed` and `Diverged`, naming seed and step.
+    runs go on from there. `history` holds runs on other tasks of the space, one of each, for a
+    method that transfers: the run of seed k sees their runs of seed k + `SOURCE_SEEDS`. Raises
+    `RunnerFailed` and `Diverged`, naming seed and step.
     """
+    method, budget = Method(runner, params), budget or Budget(queries=50)
     evaluate = FromTable(where if isinstance(where, Table) else open_table(where))
-    return run_method(Method(runner, params), evaluate, seeds, budget or Budget(queries=50), done)
+    return run_method(method, evaluate, seeds, budget, done, history)
 
 
 def run_method(
@@ -218,10 +242,12 @@ def run_method(
     seeds: Iterable[int],
     budget: Budget,
     done: Traces | None = None,
+    history: Sequence[Traces] = (),
 ) -> Traces:
     """Do what `run` does, with any source of answers."""
-    runner, told = method.search, head(method, evaluate.where, budget)
-    if why := method.lacks(evaluate.has):
+    told = head(method, evaluate.where, budget, [other.head for other in history])
+    runner = method.search
+    if why := method.lacks(evaluate.has | ({"history"} if history else set())):
         raise NotApplicable(f"not applicable: {why}")
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
@@ -232,8 +258,9 @@ def run_method(
         if not 0 <= seed < 2**63:
             raise BadValue(f"a seed of {seed}: it must be at least 0, and less than 2**63")
         label = f"{method}, seed {seed}"
+        known = replace(problem, history=tuple(_source(other, seed) for other in history))
         try:
-            search = runner(problem, np.random.default_rng(seed), **method.params)
+            search = runner(known, np.random.default_rng(seed), **method.params)
         except (Exception, SystemExit) as error:
             raise RunnerFailed(f"{label}: {type(error).__name__}: {error}") from error
         if not isinstance(search, Generator):
@@ -247,14 +274,26 @@ def run_method(
     return Traces.record(told, runs)
 
 
+def _source(past: Traces, seed: int) -> Source:
+    """Return what the run of this seed may see of the runs on another task."""
+    task, wanted = past.head["task"], seed + SOURCE_SEEDS
+    runs = np.flatnonzero(past.seed == wanted)
+    if not len(runs):
+        raise BadValue(
+            f"no run with seed {wanted} on {task}: the run with seed {seed} learns from that one"
+        )
+    return Source(task, past.outcomes(int(runs[0])))
+
+
 def continues(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Check that runs of one head can go on as runs of another; raises `BadValue`.
 
-    Only the budget may differ, by being larger, and the method's source: then replay will tell.
+    Only the budget may differ, by being larger, and the source of methods: then replay will tell.
     """
-    for key in sorted(wanted.keys() - {"budget", "source_sha256"}):
-        if done.get(key) != wanted[key]:
-            raise BadValue(f"these are runs with {key} {done.get(key)}, asked was {wanted[key]}")
+    before, now = _fixed(done), _fixed(wanted)
+    for key in sorted(before.keys() | now.keys()):
+        if before.get(key) != now.get(key):
+            raise BadValue(f"these are runs with {key} {before.get(key)}, asked was {now.get(key)}")
     had, asked = done["budget"], wanted["budget"]
     if had.keys() != asked.keys() or any(had[name] > asked[name] for name in had):
         raise BadValue(
@@ -263,10 +302,37 @@ def continues(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         )
 
 
-def head(method: Method, where: Where, budget: Budget) -> dict[str, Any]:
-    """Say what a block of runs is: names and numbers, enough to repeat it."""
+def _fixed(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a head can't change from one run to those that continue it."""
+    fixed = {key: told[key] for key in told.keys() - {"budget", "source_sha256", "history"}}
+    if "history" in told:
+        fixed["history"] = ", ".join(
+            f"{past['method']} {sorted(past['params'].items())} on "
+            f"{past['task']}@{past['schedule']} with {Budget(**past['budget'])}"
+            for past in told["history"]
+        )
+    return fixed
+
+
+def origin(tasks: Sequence[str]) -> str:
+    """Say what is added to the name of a method that learns from these tasks."""
+    if len(tasks) < 2:
+        return "".join(f" from {task}" for task in tasks)
+    return f" from {len(tasks)} tasks"
+
+
+def head(
+    method: Method, where: Where, budget: Budget, history: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    """Say what a block of runs is: names and numbers, enough to repeat it.
+
+    `history` are the heads of the runs on other tasks that it learns from, which become part of
+    it; `twin` then names the method from scratch that it is to be compared with. Raises `BadValue`
+    for runs that a search here must not or can't learn from.
+    """
     benchmark, space, task = where.address.split("/")
-    return {
+    tasks = [past["task"] for past in history]
+    told = {
         "benchmark": benchmark,
         "content_sha256": where.content_sha256,
         "space": space,
@@ -275,8 +341,24 @@ def head(method: Method, where: Where, budget: Budget) -> dict[str, Any]:
         "answers": where.answers,
         "metric": where.task.metric.name,
         "sign": where.task.metric.sign,
-        "method": str(method),
+        "method": f"{method}{origin(tasks)}",
         "params": method.resolved,
         "source_sha256": method.source_sha256,
         "budget": budget.limits,
+    }
+    if not history:
+        return told
+    if task in tasks:
+        raise BadValue(f"{where.address}: {task} is target and source: a transfer is from others")
+    if len(set(tasks)) < len(tasks):
+        raise BadValue(f"{where.address}: a source task occurs twice: {', '.join(tasks)}")
+    for past, key in product(history, ("benchmark", "content_sha256", "space")):
+        if past[key] != told[key]:
+            raise BadValue(
+                f"{where.address} with {key} {told[key]} can't learn from runs with {past[key]}"
+            )
+    return {
+        **told,
+        "history": [dict(past) for past in history],
+        "twin": str(method.twin or history[0]["method"]),
     }

@@ -42,12 +42,21 @@ class Outcome:
     cost: Cost
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A search on another task of the same space: what it asked, in order, and what came back."""
+
+    task: str
+    outcomes: Sequence[Outcome]
+
+
 @dataclass(frozen=True)
 class Problem:
     """All that a method may know before its first question.
 
     `epochs` is the length of a full training; `measure(arch)` gives the facts about an
-    architecture that cost nothing to know (parameters, recorded latency), by name.
+    architecture that cost nothing to know (parameters, recorded latency), by name. `history` holds
+    searches on other tasks, where there were any; a runner that `needs` it has one at least.
     """
 
     space: Space
@@ -55,6 +64,7 @@ class Problem:
     epochs: int
     budget: Budget
     measure: Callable[[Architecture], Mapping[str, float]]
+    history: Sequence[Source] = ()
 
 
 Asked: TypeAlias = Query | Sequence[Query]

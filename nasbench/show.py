@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from nasbench.pack import Missing
     from nasbench.pilot import Judged, Matrix, Part, Pilot, Verdict
     from nasbench.reproduce import Repeated
+    from nasbench.transfer import Transfer
 
 
 def print_json(value: Any) -> None:
@@ -543,4 +544,33 @@ def print_study(rows: pd.DataFrame) -> None:
     if not tests:
         print("\nvalidation regret only: this source has no test results")
     if rows["runs"].max() < FEWEST:
+        print(f"with fewer than {FEWEST} runs the intervals are too narrow: run more seeds")
+
+
+def print_transfers(found: Sequence[Transfer]) -> None:
+    """Print what transfers gain: sources x targets for each method, then all pairs together."""
+    from nasbench.transfer import gains
+
+    columns: dict[str, Callable[[Transfer], float]] = {
+        "gain at equal budget on the target": lambda each: each.gain.value,
+        "gain at equal budget in all": lambda each: each.gain_total.value,
+        "speed-up": lambda each: each.speed_up,
+    }
+    for space, method in dict.fromkeys((each.space, each.method) for each in found):
+        own = [each for each in found if (each.space, each.method) == (space, method)]
+        targets = dict.fromkeys((each.target for each in own), float("nan"))
+        for what, value in columns.items():
+            matrix = {each.origin: dict(targets) for each in own}
+            for each in own:
+                matrix[each.origin][each.target] = value(each)
+            print(f"{space}, {method}: {what}, from row to column")
+            _print_matrix(matrix)
+    head = ["space", "method", "sources", "pairs", "regret", "scratch", "scratch in all", "gain"]
+    head += ["gain in all", "speed-up", "negative", "negative in all", "surely"]
+    print_table(head, gains(found))
+    print("\nin all: beside a search from scratch that may spend what the sources did, too")
+    print("regret: of validation, as a share of the median architecture's; its mean over pairs")
+    print("gain: the share of the regret from scratch that is saved; 1 is perfect, below 0 is harm")
+    print("negative: share of pairs with a gain below 0; surely: with all of its 95 % interval")
+    if min(each.runs for each in found) < FEWEST:
         print(f"with fewer than {FEWEST} runs the intervals are too narrow: run more seeds")

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged
 from nasbench.evaluate import FromTable, has, missing
-from nasbench.loop import Method, continues, head, run_method
+from nasbench.loop import Method, continues, head, origin, run_method
 from nasbench.pool import each
 from nasbench.store import Benchmark
 from nasbench.store import choose as choose_tables
@@ -33,7 +34,10 @@ BASELINE = "random_search"
 
 @dataclass(frozen=True)
 class Unit:
-    """A block of seeds of one method on one table: independent of all others."""
+    """A block of seeds of one method on one table: independent of all others but its `sources`.
+
+    Those are blocks on other tasks, which are run before it and which it learns from.
+    """
 
     benchmark: Path
     space: str
@@ -43,14 +47,20 @@ class Unit:
     seeds: range
     budget: Budget
     out: Path
+    sources: tuple[Unit, ...] = ()
 
     def __str__(self) -> str:
-        return str(self.method)
+        return f"{self.method}{origin([source.task for source in self.sources])}"
+
+    @property
+    def head(self) -> dict[str, Any]:
+        """What its traces will say that they are."""
+        return head(self.method, self._table(), self.budget, [past.head for past in self.sources])
 
     @property
     def file(self) -> Path:
         """Where its traces go."""
-        method = quote(str(self.method).replace(":", ","), safe="=., +-")
+        method = quote(str(self).replace(":", ","), safe="=., +-")
         name = f"seeds_{self.seeds.start:06}.npz"
         return self.out / "traces" / self.space / self.task / method / name
 
@@ -58,8 +68,7 @@ class Unit:
         """Say whether there is anything to do; raises `BadValue` for a file of another study."""
         if not self.file.is_file():
             return True
-        table, done = self._table(), Traces.load(self.file)
-        wanted, seeds = head(self.method, table, self.budget), list(self.seeds)
+        done, wanted, seeds = Traces.load(self.file), self.head, list(self.seeds)
         try:
             continues(done.head, wanted)
         except BadValue as error:
@@ -69,17 +78,19 @@ class Unit:
     def run(self) -> None:
         """Do it, going on from what an earlier call left, and write the file."""
         evaluate, seeds, done = FromTable(self._table()), self.seeds, None
+        history = [Traces.load(source.file) for source in self.sources]
         if self.file.is_file():
             done = Traces.load(self.file)
             seeds = range(seeds.start, max(seeds.stop, seeds.start + len(done)))
         try:
-            traces = run_method(self.method, evaluate, seeds, self.budget, done)
+            traces = run_method(self.method, evaluate, seeds, self.budget, done, history)
         except Diverged:
-            if done is None or done.head["source_sha256"] != self.method.source_sha256:
+            before, now = done.head if done else {}, self.head
+            if any(before.get(key) != now.get(key) for key in ("source_sha256", "history")):
                 raise
             # The same method asks otherwise with more to spend: its runs are run again from the
             # start, which costs nothing where the answers are looked up.
-            traces = run_method(self.method, evaluate, seeds, self.budget)
+            traces = run_method(self.method, evaluate, seeds, self.budget, None, history)
         traces.save(self.file)
 
     def _table(self) -> Table:
@@ -147,20 +158,29 @@ def units(
     third; a folder has one of each table. Pairs that are `lacking` are left out.
     Raises `BadValue` where the folder holds something else, or was run with a larger budget.
     """
-    if seeds < 1:
-        raise BadValue(f"a study of {seeds} seeds: it must be at least 1")
-    if seeds > 1_000_000:
-        raise BadValue(f"a study of {seeds} seeds: a million is the most")
-    blocks = [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
     keys = list(tables or bench)
     without = lacking(bench, methods, keys)
     every = [
         Unit(bench.path, key[0], key[1], bench[key].schedule, method, block, budget, out)
-        for key, method, block in product(keys, methods, blocks)
+        for key, method, block in product(keys, methods, blocks(seeds))
         if (key, str(method)) not in without
     ]
+    return left(bench, out, every)
+
+
+def blocks(seeds: int) -> list[range]:
+    """Cut seeds 0 to `seeds` - 1 into blocks; raises `BadValue` for none and for too many."""
+    if seeds < 1:
+        raise BadValue(f"a study of {seeds} seeds: it must be at least 1")
+    if seeds > 1_000_000:
+        raise BadValue(f"a study of {seeds} seeds: a million is the most")
+    return [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
+
+
+def left(bench: Benchmark, out: Path, every: Sequence[Unit]) -> list[Unit]:
+    """List the units that are not finished; raises `BadValue` as `units` does."""
     if len({unit.file for unit in every}) < len(every):
-        names = ", ".join(map(str, methods))
+        names = ", ".join(dict.fromkeys(map(str, every)))
         raise BadValue(f"two methods, or tables, go by the same name: {names}; rename one")
     if first := next((out / "traces").rglob("[!.]*.npz"), None):
         there = Traces.load(first).head.get("benchmark")

@@ -13,14 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from nasbench.parts.controller import Controller
-from nasbench.parts.policy import Adam, Average, Floats, Standard
-from nasbench.search import Problem, Query, Search, ask_all
-
-
-def clipped(ratio: Floats, advantage: Floats, clip: float) -> tuple[Floats, Floats]:
-    """Return the objective of equation 7, and its slope by log p: 0 where clipping holds it."""
-    free, held = ratio * advantage, np.clip(ratio, 1 - clip, 1 + clip) * advantage
-    return np.minimum(free, held), np.where(free <= held, free, 0.0)
+from nasbench.parts.ppo import Learner
+from nasbench.search import Problem, Search
 
 
 def search(
@@ -38,23 +32,15 @@ def search(
     embedding: int = 32,
 ) -> Search:
     """Draw a few, then take several small steps towards what was better than usual."""
-    if min(batch, epochs, hidden, embedding) < 1:
-        raise ValueError(
-            f"batch {batch}, epochs {epochs}, hidden {hidden}, embedding {embedding}: "
-            "each must be at least 1"
-        )
     controller = Controller(problem.space, rng, hidden, embedding)
-    optimizer = Adam(controller.arrays, learning_rate)
-    standard, baseline = Standard(), Average(momentum)
-    while True:
-        old = controller.draw(batch, rng)
-        archs = [tuple(genes) for genes in old.genes.tolist()]
-        outcomes = yield from ask_all([Query(arch) for arch in archs])
-        rewards = [standard(outcome.score) for outcome in outcomes]
-        advantage = np.array([reward - baseline(reward) for reward in rewards])
-        for _ in range(epochs):
-            now = controller.read(old.genes)
-            _, slope = clipped(np.exp(now.log_p - old.log_p), advantage, clip)
-            slopes = controller.slopes(now, -slope / batch, np.full(batch, -entropy / batch))
-            norm = float(np.sqrt(sum((each**2).sum() for each in slopes)))
-            optimizer.step([each * min(1.0, max_norm / (norm + 1e-6)) for each in slopes])
+    learner = Learner(
+        controller,
+        batch=batch,
+        epochs=epochs,
+        clip=clip,
+        learning_rate=learning_rate,
+        entropy=entropy,
+        momentum=momentum,
+        max_norm=max_norm,
+    )
+    yield from learner.explore(rng)

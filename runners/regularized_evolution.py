@@ -7,23 +7,15 @@ a uniform draw among the space's neighbours.
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
-from nasbench.search import Outcome, Problem, Query, Search, ask, ask_all
+from nasbench.parts.evolution import evolve
+from nasbench.search import Problem, Search
 
 
 def search(
     problem: Problem, rng: np.random.Generator, *, population: int = 10, tournament: int = 3
 ) -> Search:
     """Mutate the best of a random few of the living."""
-    if population < 1 or tournament < 1:
-        raise ValueError(f"population {population}, tournament {tournament}: at least 1 each")
-    space = problem.space
-    start = [Query(space.sample(rng)) for _ in range(population)]
-    living: deque[Outcome] = deque((yield from ask_all(start)), maxlen=population)
-    while True:
-        few = [living[i] for i in rng.integers(population, size=tournament).tolist()]
-        parent = max(few, key=lambda outcome: outcome.score)
-        living.append((yield from ask(Query(space.mutate(parent.query.arch, rng)))))
+    start = [problem.space.sample(rng) for _ in range(population)]
+    yield from evolve(problem.space, rng, start, tournament)

@@ -18,7 +18,7 @@ from typing import Any
 from nasbench.budget import Budget
 from nasbench.find import find, names
 from nasbench.loop import run
-from tests.made_up import made_up
+from tests.made_up import history, made_up
 
 FOLDER = Path(__file__).parents[1] / "results" / "golden"
 
@@ -26,7 +26,8 @@ FOLDER = Path(__file__).parents[1] / "results" / "golden"
 def golden(runner: str) -> dict[str, Any]:
     """Run 40 queries with seed 0 on the cell space, and say what was asked and what came back."""
     table = made_up("transnas_cell", "class_scene")
-    traces = run(runner, table, [0], Budget(queries=40))
+    known = history(runner, table, [0])
+    traces = run(runner, table, [0], Budget(queries=40), history=known)
     rows = zip(traces.arch, traces.value.tolist(), strict=True)
     steps = [f"{table.rows.names[table.row(arch)]} {value:.4f}" for arch, value in rows]
     return {"runner": runner, "table": table.address, "seed": 0, "steps": steps}

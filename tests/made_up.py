@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 import h5py
 import numpy as np
 
+from nasbench.budget import Budget
 from nasbench.find import find
+from nasbench.loop import SOURCE_SEEDS, Method, run
+from nasbench.search import Runner
 from nasbench.space import Space
 from nasbench.store import write
 from nasbench.table import Column, Info, Point, Rows, Table
 from nasbench.task import Metric, Task
+from nasbench.trace import Traces
 
 ERROR = Task("made_up", Metric("error", "min", "%", (0.0, inf)))
 """A task whose main metric gets better when it gets less."""
@@ -51,6 +58,29 @@ def made_up(space: str | Space = "transnas_cell", task: str | Task = "class_scen
         columns,
         np.repeat(seconds, SEEDS, axis=1).astype(np.float32),
     )
+
+
+class Target(Protocol):
+    """What is searched, as far as what is learned from must be like it."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def space(self) -> Space: ...
+    @property
+    def content_sha256(self) -> str: ...
+
+
+def history(runner: str | Runner, target: Target, seeds: Sequence[int]) -> list[Traces]:
+    """Search at random on another task, for a method that learns from one; else nothing."""
+    if "history" not in Method(runner).needs:
+        return []
+    benchmark, space, task = target.address.split("/")
+    other = made_up(target.space, "normal" if task == "jigsaw" else "jigsaw")
+    past = [seed + SOURCE_SEEDS for seed in seeds]
+    traces = run("random_search", other, past, Budget(queries=60))
+    told = {"benchmark": benchmark, "space": space, "content_sha256": target.content_sha256}
+    return [replace(traces, head={**traces.head, **told})]
 
 
 def write_made_up(path: Path) -> Path:

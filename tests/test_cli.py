@@ -263,6 +263,25 @@ def test_a_study_leaves_out_methods_without_what_they_need(
     assert "no method has what it needs" in capsys.readouterr().err
 
 
+def test_transfer(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["transfer", "made_up", "--spaces", "cell", "--sources", "jigsaw", "--out", "moved"]
+    line += ["--seeds", "3", "--queries", "12", "--source-queries", "24", "--workers", "2"]
+    out = said(capsys, *line, "--runners", "direct_transfer,transfer_evolution")
+    assert out.startswith(
+        "2 methods, 1 target, 3 seeds: 6 transfers of 12 queries after 24 queries on each source, "
+        "and 9 runs on sources and from scratch; 15 to do\n"
+    )
+    assert "cell, transfer_evolution: gain at equal budget in all, from row to column" in out
+    assert "with fewer than 10 runs the intervals are too narrow" in out
+    found = told(capsys, *line, "--runners", "direct_transfer,transfer_evolution")
+    assert [each["sources"] for each in found["transfers"]] == [["jigsaw"]] * 2
+    assert len(found["transfers"][0]["gain"]) == 3
+    assert [each["pairs"] for each in found["gains"]] == [1, 1]
+    assert said(capsys, "report", "moved"), "the traces on the targets are a study"
+    assert said(capsys, "report", "moved/sources")
+    assert said(capsys, "report", "moved/total/36_queries")
+
+
 def test_check(capsys: pytest.CaptureFixture[str]) -> None:
     found = told(capsys, "check", "made_up")
     assert (found["name"], found["problems"]) == ("made_up", [])
@@ -333,7 +352,7 @@ WRONG = {
     "best made_up/cell/jigsaw --at last": "'last' is no point of training: best, final",
     "query made_up/cell/jigsaw 64-41414-1_02_334": "is not in transnas_cell: its 4,096 archi",
     "query made_up/cell/jigsaw 4096": "no row 4096 in made_up/cell/jigsaw: rows are 0 to 4095",
-    "run made_up/cell/jigsaw": "made_up/cell/jigsaw/RUNNER/SEED, RUNNER one of bohb, hyperband",
+    "run made_up/cell/jigsaw": "made_up/cell/jigsaw/RUNNER/SEED, RUNNER one of ",
     "run made_up/cell/jigsaw/local_serch/0": "'local_serch'; did you mean 'local_search'?",
     "run made_up/cell/jigsaw/local_search/-1": "seed '-1': expected a whole number from 0",
     "run made_up/cell/jigsaw/local_search/0/9": "expected BENCH/SPACE/TASK/RUNNER/SEED, each said",
@@ -352,6 +371,16 @@ WRONG = {
     "study made_up --out o --queries 0": "a budget of 0 queries",
     "study made_up --out o --workers 0": "0 workers: it must be at least 1",
     "study made_up": "Missing option '--out'",
+    "run made_up/cell/jigsaw/transfer_ppo/0": "transfer_ppo needs searches on other tasks: ",
+    "transfer made_up --out o --spaces cell --sources jigsav": "no source task of made_up/cell/",
+    "transfer made_up --out o --spaces cell --tasks jigsaw --sources jigsaw": "target and source",
+    "transfer made_up --out o --spaces macro": "there is no other task to learn from",
+    "transfer made_up --out o --runners ppo": "ppo learns from no other task: nasbench study runs",
+    "transfer made_up --out o --epochs 9 --source-queries 5": "don't add up: limit both",
+    "transfer made_up --out o --queries 0": "a budget of 0 queries: it must be more than 0",
+    "transfer made_up --out o --seeds 0": "a study of 0 seeds: it must be at least 1",
+    "transfer made_up --out o --source-runner regularised": "no runner 'regularised'; did you mean",
+    "transfer made_up": "Missing option '--out'",
     "report none": "none",
     "count none": "no benchmark 'none'",
     "count made_up --size 0": "images of 0 pixels a side: it must be at least 1",

@@ -70,7 +70,7 @@ def test_shell_in_the_guide_and_the_readme(shared: Path) -> None:
     commands = [line.split("#")[0].split()[1:] for line in lines if line.startswith("nasbench ")]
     assert len(commands) > 10
     for command in commands:
-        small = [*command, "--seeds", "3"] if command[0] == "study" else command
+        small = [*command, "--seeds", "3"] if command[0] in ("study", "transfer") else command
         small = [*small, "--queries", "2"] if "--live" in small else small
         assert main(small) == 0, command
 

@@ -37,6 +37,7 @@ run made_up/macro/class_scene --runner ./mine.py --seed 1 --seconds 500.5 --quer
 study made_up --out study --spaces cell --tasks jigsaw --runners random_search --queries 3 --seeds 2
 study made_up --out study --runners local_search:starts=2,random_search --epochs 30 --workers 1
 study made_up --out study --schedule full --runners random_search --queries 3 --workers 1
+transfer made_up --out moved --spaces cell --sources jigsaw --runners direct_transfer --queries 3
 report study --bench made_up --json
 """
 WORDS = sorted({*RIGHT.split(), *names("benchmarks"), *names("runners"), *names("tasks")})
@@ -139,7 +140,7 @@ def bounded(line: list[str]) -> list[str]:
     """Keep what is long by right out of it: real imports, long searches, and processes."""
     if line[0] == "import":
         return [word for word in line if word != "nasbench201"]
-    if line[0] == "study":
+    if line[0] in ("study", "transfer"):
         limits = {"--seeds": "2", "--workers": "1", "--queries": "3"}
         return line + [word for pair in limits.items() if pair[0] not in line for word in pair]
     return line

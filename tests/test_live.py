@@ -30,6 +30,7 @@ from nasbench.loop import Method, run_method
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
 from nasbench.training import FromTraining
+from tests.made_up import history
 from tests.shapes import BENCHMARK
 from tests.test_pool import ctrl_c
 
@@ -364,10 +365,11 @@ def test_what_another_device_trained_is_not_taken_for_ours(
 @pytest.mark.parametrize("runner", names("runners"))
 def test_every_runner_trains(runner: str) -> None:
     where = shapes("class_scene", epochs=1, train=64)
+    method, budget, known = Method(runner), Budget(queries=5), history(runner, where, [0, 1])
     with FromTraining(where) as evaluate:
-        traces = run_method(Method(runner), evaluate, [0], Budget(queries=5))
-        again = run_method(Method(runner), evaluate, [0], Budget(queries=5))
-        other = run_method(Method(runner), evaluate, [1], Budget(queries=5))
+        traces = run_method(method, evaluate, [0], budget, history=known)
+        again = run_method(method, evaluate, [0], budget, history=known)
+        other = run_method(method, evaluate, [1], budget, history=known)
     assert traces == again
     assert not np.array_equal(traces.arch, other.arch)
     assert traces.head["schedule"] == "live"

@@ -13,7 +13,7 @@ from nasbench.find import find
 from nasbench.loop import run
 from nasbench.parts.controller import Controller
 from nasbench.parts.policy import Adam, Average, Options, Standard, softmax
-from nasbench.runners.ppo import clipped
+from nasbench.parts.ppo import clipped
 from tests.made_up import made_up
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +27,7 @@ from nasbench.search import AskTell, Outcome, Problem, Query, Runner, Search, as
 from nasbench.space import Architecture, Grid
 from nasbench.table import Table
 from nasbench.trace import Traces
-from tests.made_up import ERROR, made_up
+from tests.made_up import ERROR, history, made_up
 
 ROOT = Path(__file__).parents[1]
 RUNNERS = names("runners")
@@ -54,35 +55,44 @@ def table(request: pytest.FixtureRequest) -> Table:
     return made_up(task="class_scene" if request.param == "more is better" else ERROR)
 
 
+def trial(
+    runner: str, table: Table, seeds: Sequence[int], budget: Budget, done: Traces | None = None
+) -> Traces:
+    """Run a method, which is given another task's traces if it needs them."""
+    known = history(runner, table, seeds)
+    return run(runner, table, seeds, budget, done=done, history=known)
+
+
 @pytest.mark.parametrize("space", names("spaces"))
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_runs_on_every_space(runner: str, space: str) -> None:
-    traces = run(runner, made_up(space), range(2), BUDGET)
+    traces = trial(runner, made_up(space), range(2), BUDGET)
     assert all(tuple(arch) in find("spaces", space) for arch in traces.arch.tolist())
     assert traces.start[-1] > 0
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_same_seed_same_trace(runner: str, table: Table) -> None:
-    assert run(runner, table, [3], BUDGET) == run(runner, table, [3], BUDGET)
+    assert trial(runner, table, [3], BUDGET) == trial(runner, table, [3], BUDGET)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_same_seed_same_trace_in_another_process(runner: str, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from nasbench.loop import run;"
+        "import sys; from pathlib import Path;"
         "from nasbench.budget import Budget; from tests.made_up import made_up;"
-        "run(sys.argv[1], made_up(), [3], Budget(queries=60)).save(Path(sys.argv[2]))"
+        "from tests.test_runners import trial;"
+        "trial(sys.argv[1], made_up(), [3], Budget(queries=60)).save(Path(sys.argv[2]))"
     )
     there = tmp_path / "there.npz"
     env = {**os.environ, "PYTHONHASHSEED": "7"}
     subprocess.run([sys.executable, "-c", code, runner, there], cwd=ROOT, env=env, check=True)
-    assert Traces.load(there) == run(runner, made_up(), [3], BUDGET)
+    assert Traces.load(there) == trial(runner, made_up(), [3], BUDGET)
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_another_seed_another_trace(runner: str, table: Table) -> None:
-    traces = run(runner, table, range(5), BUDGET)
+    traces = trial(runner, table, range(5), BUDGET)
     asked = {traces.arch[traces.steps(i)].tobytes() for i in range(5)}
     assert len(asked) == 5, f"{runner} asks the same with different seeds"
 
@@ -95,7 +105,7 @@ def _global_state() -> str:
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_leaves_the_global_generators_alone(runner: str, table: Table) -> None:
     before = _global_state()
-    run(runner, table, [0], BUDGET)
+    trial(runner, table, [0], BUDGET)
     assert _global_state() == before
 
 
@@ -104,7 +114,7 @@ def test_leaves_the_global_generators_alone(runner: str, table: Table) -> None:
     "budget", [Budget(queries=17), Budget(epochs=200), Budget(seconds=3000), Budget(1000, 99, 5e4)]
 )
 def test_stays_within_budget_and_uses_it(runner: str, budget: Budget, table: Table) -> None:
-    traces = run(runner, table, [0], budget)
+    traces = trial(runner, table, [0], budget)
     assert len(traces.value) <= budget.queries
     assert traces.epochs.sum() <= budget.epochs
     assert traces.seconds.sum() <= budget.seconds
@@ -116,13 +126,15 @@ def test_stays_within_budget_and_uses_it(runner: str, budget: Budget, table: Tab
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_resumes_where_it_stopped(runner: str, table: Table) -> None:
-    some = run(runner, table, range(2), Budget(queries=23))
-    assert run(runner, table, range(3), BUDGET, done=some) == run(runner, table, range(3), BUDGET)
+    some = trial(runner, table, range(2), Budget(queries=23))
+    assert trial(runner, table, range(3), BUDGET, done=some) == trial(
+        runner, table, range(3), BUDGET
+    )
 
 
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_copes_with_a_space_it_gets_to_know(runner: str) -> None:
-    traces = run(runner, made_up(Tiny()), range(3), Budget(queries=100))
+    traces = trial(runner, made_up(Tiny()), range(3), Budget(queries=100))
     assert all(0 < n <= 100 for n in np.diff(traces.start))
 
 

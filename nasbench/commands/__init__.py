@@ -11,6 +11,7 @@ from nasbench.commands.reproduce import reproduce
 from nasbench.commands.search import report, run, study
 from nasbench.commands.tables import check, convert, count, images, import_, info, list_
 from nasbench.commands.training import train
+from nasbench.commands.transfer import transfer
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "import": import_,
@@ -31,6 +32,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "audit": audit,
     "pilot": pilot,
     "study": study,
+    "transfer": transfer,
     "report": report,
     "reproduce": reproduce,
 }

@@ -12,6 +12,8 @@ import typer
 
 from nasbench.budget import Budget
 from nasbench.errors import BadValue
+from nasbench.find import names
+from nasbench.loop import Method
 from nasbench.space import Architecture
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -70,6 +72,13 @@ def whole(what: str, text: str) -> int:
 def point_at(at: str | None) -> str | int | None:
     """Read a point of training: an epoch, or a word that stays one."""
     return int(at) if at is not None and _WHOLE.fullmatch(at) else at
+
+
+def methods_of(runners: str | None, *, history: bool) -> list[Method]:
+    """Read methods; where none is named, all that learn from other tasks, or all that don't."""
+    if named := listed(runners):
+        return [Method.parse(text) for text in named]
+    return [each for each in map(Method, names("runners")) if ("history" in each.needs) == history]
 
 
 def budget_of(queries: int | None, epochs: int | None, seconds: float | None) -> Budget:

@@ -23,6 +23,7 @@ from nasbench.commands.options import (
     Tasks,
     budget_of,
     listed,
+    methods_of,
     some,
     whole,
 )
@@ -98,7 +99,8 @@ def study(
         str | None, typer.Option(help="The training schedule; each table's default.")
     ] = None,
     runners: Annotated[
-        str | None, typer.Option(help="Comma-separated names or files; all.")
+        str | None,
+        typer.Option(help="Comma-separated names or files; all that learn from one task."),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs with seeds 0 to N - 1.")] = 100,
     queries: Queries = None,
@@ -122,7 +124,7 @@ def study(
 
     opened = open_benchmark(bench)
     chosen = choose(opened, listed(spaces), listed(tasks), schedule)
-    methods = [Method.parse(text) for text in listed(runners) or names("runners")]
+    methods = methods_of(runners, history=False)
     budget = budget_of(queries, epochs, seconds)
     workers = some(workers)
     skipped = not_applicable(opened, chosen)

@@ -72,11 +72,11 @@ def speed_up(curve: Floats, grid: Floats, regret: float, budget: float) -> float
 
 
 def negative_rate(gains: Floats) -> float:
-    """Return the share of ordered pairs of tasks (K, K) whose transfer does harm.
+    """Return the share of ordered pairs of tasks, (K, K) or a list (n,), whose transfer does harm.
 
     The diagonal and what isn't known (NaN) don't count; NaN where nothing is left.
     """
-    pairs = gains[~np.eye(len(gains), dtype=bool)]
+    pairs = gains[~np.eye(len(gains), dtype=bool)] if gains.ndim == 2 else gains
     pairs = pairs[~np.isnan(pairs)]
     return float((pairs < 0).mean()) if len(pairs) else np.nan
 

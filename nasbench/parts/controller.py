@@ -31,12 +31,15 @@ class Unrolled:
 class Controller:
     """Logits of each decision from an LSTM that is fed the decision before (Zoph & Le, 2017).
 
-    `arrays` are its parameters, in the order in which `slopes` returns theirs.
+    `arrays` are its parameters, in the order in which `slopes` returns theirs. Raises `ValueError`
+    for a size below 1.
     """
 
     def __init__(
         self, space: Space, rng: np.random.Generator, hidden: int = 64, embedding: int = 32
     ) -> None:
+        if min(hidden, embedding) < 1:
+            raise ValueError(f"hidden {hidden}, embedding {embedding}: each must be at least 1")
         self._choices, self._options, self._hidden = space.choices, Options(space), hidden
         self._offsets = list(accumulate(space.choices, initial=1))  # token 0 begins
 
