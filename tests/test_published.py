@@ -167,7 +167,9 @@ def test_command(
     text, err = capsys.readouterr()
     assert not err
     assert "transnas101: 62 printed numbers; 0 runs to do" in text
-    assert [len(r) for r in csv.reader((tmp_path / "out" / "reproduced.csv").open(newline=""))]
+    rows = list(csv.DictReader((tmp_path / "out" / "reproduced.csv").read_text().splitlines()))
+    assert len(rows) == 62
+    assert {row["verdict"] for row in rows} == {"agrees", "not repeated"}
     for name in ("index.html", "reproduced.md"):
         page = (tmp_path / "out" / name).read_text("utf-8")
         assert "46.32" in page
