@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from nasbench.budget import Budget
+from nasbench.cell import Cell
 from nasbench.errors import RunnerFailed
 from nasbench.evaluate import FromTable
 from nasbench.find import find, names
 from nasbench.loop import run
 from nasbench.metrics.ranking import spearman
+from nasbench.parts.policy import Floats
 from nasbench.parts.predictors import Ensemble, Perceptrons, bananas, encoded, pnas, tokens
 from nasbench.runners.bananas import candidates, thompson
 from nasbench.search import Outcome, Query
@@ -22,7 +24,7 @@ from nasbench.space import Architecture, Listed, Scale, Space
 from tests.made_up import made_up
 
 CELL, MACRO = find("spaces", "transnas_cell"), find("spaces", "transnas_macro")
-CELLS = [name for name in names("spaces") if hasattr(find("spaces", name), "operations")]
+CELLS = [name for name in names("spaces") if isinstance(find("spaces", name), Cell)]
 
 
 def batches(runner: str, budget: int, **params: Any) -> list[list[Outcome]]:
@@ -43,8 +45,8 @@ def batches(runner: str, budget: int, **params: Any) -> list[list[Outcome]]:
             return told
 
 
-def quality(archs: Sequence[Architecture]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    return np.asarray(archs, float).mean(axis=1)
+def quality(archs: Sequence[Architecture]) -> Floats:
+    return np.asarray(np.mean(archs, axis=1), np.float64)
 
 
 def ensemble(rng: int, **params: Any) -> Ensemble:
@@ -276,6 +278,7 @@ def test_cells_grow_by_nodes(name: str) -> None:
 @pytest.mark.parametrize("name", CELLS)
 def test_a_small_cell_is_the_whole_cell_that_stands_for_it(name: str) -> None:
     space = find("spaces", name)
+    assert isinstance(space, Cell)
     zero, skip = (
         [kind for _, kind in space.operations].index(kind) for kind in ("zero", "identity")
     )
@@ -323,6 +326,22 @@ def test_elsewhere_decisions_are_made_one_by_one() -> None:
     assert sizes.grow((2, 3, 1, 1))[-1] == (2, 3, 1, 1, 7)
     assert sizes.grow((2, 3, 1, 1, 7)) == []
     assert sizes.complete((2, 3)) == (2, 3, 7, 7, 7)
+
+
+@pytest.mark.parametrize("name", names("spaces"))
+def test_every_space_says_how_its_members_grow(name: str) -> None:
+    space, rng = find("spaces", name), np.random.default_rng(0)
+    for _ in range(20):
+        part: Architecture = ()
+        steps = 0
+        while grown := space.grow(part):
+            assert len(set(grown)) == len(grown)
+            assert all(len(other) > len(part) for other in grown)
+            part = grown[int(rng.integers(len(grown)))]
+            assert space.complete(part) in space
+            steps += 1
+        assert steps > 1
+        assert space.complete(part) == part
 
 
 class Sum(Listed):

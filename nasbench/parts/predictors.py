@@ -118,7 +118,7 @@ class Ensemble:
 
     def predict(self, archs: Sequence[Architecture]) -> Floats:
         """Return the scores (n,) that are expected of n architectures, the mean over members."""
-        return self.opinions(archs).mean(axis=0)
+        return np.asarray(self.opinions(archs).mean(axis=0))
 
     def opinions(self, archs: Sequence[Architecture]) -> Floats:
         """Return what each member expects (members, n). Raises `ValueError` before `fit`."""

@@ -5,18 +5,23 @@ The rows are drawn at random, 100 unless told otherwise, by a generator with a f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from nasbench.errors import BadValue
-from nasbench.parts.predictors import bananas, pnas
+from nasbench.parts.predictors import Ensemble, bananas, pnas
 from nasbench.scorers import Scores
+from nasbench.space import Space
 
 if TYPE_CHECKING:
     from nasbench.correlate import Target
 
-KINDS = {"bananas": bananas, "pnas": pnas}
+KINDS: dict[str, Callable[[Space, np.random.Generator], Ensemble]] = {
+    "bananas": bananas,
+    "pnas": pnas,
+}
 ROWS = 100
 SEED = 0
 
