@@ -70,6 +70,24 @@ class Cell(Grid):
         word = "|".join(map(re.escape, self.words))
         return re.compile(re.escape(self.spelling).replace(r"\{\}", f"({word})"))
 
+    def grow(self, part: Architecture) -> list[Architecture]:
+        """Add a node with the edges that enter it: parts are the first 1, 3 and 6 edges."""
+        target = 1 + max((EDGES[edge][1] for edge in range(len(part))), default=0)
+        entering = [n for n, edge in zip(self.choices, EDGES, strict=True) if edge[1] == target]
+        return [(*part, *ops) for ops in product(*map(range, entering)) if ops]
+
+    def complete(self, part: Architecture) -> Architecture:
+        """Take the last node there is for the output: an identity leads there, all else is zero.
+
+        The whole cell is the same network as the part alone.
+        """
+        kinds = [kind for _, kind in self.operations]
+        rest = [kinds.index("zero")] * (len(EDGES) - len(part))
+        if rest:
+            last = EDGES.index((EDGES[len(part) - 1][1], 3))
+            rest[last - len(part)] = kinds.index("identity")
+        return (*part, *rest)
+
     def paths(self, archs: ArrayLike) -> Bits:
         """Encode `(..., 6)` by the paths that are there (BANANAS: White et al., 2021).
 

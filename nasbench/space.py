@@ -125,6 +125,20 @@ class Space(ABC):
         near = self.neighbours(arch)
         return near[int(rng.integers(len(near)))]
 
+    def grow(self, part: Architecture) -> list[Architecture]:
+        """List what a part of an architecture becomes with one more piece; none if it is whole.
+
+        Parts are the decisions made so far, () at first; the largest are the members themselves.
+        A method that goes from simple to complex (Liu et al., 2018) climbs them: here, decision by
+        decision from the first, which is *our reconstruction*.
+        """
+        size = len(part)
+        return sorted({arch[: size + 1] for arch in self if arch[:size] == part} - {part})
+
+    def complete(self, part: Architecture) -> Architecture:
+        """Return the member that is trained for a part; what is open takes its last option."""
+        return max(arch for arch in self if arch[: len(part)] == part)
+
     def one_hot(self, archs: ArrayLike) -> Bits:
         """Encode `(..., decisions)` as `(..., sum(choices))`: an indicator per decision and option.
 
@@ -247,6 +261,14 @@ class Grid(Space):
         for gene, n in zip(arch, self.choices, strict=True):
             index = index * n + gene
         return index
+
+    def grow(self, part: Architecture) -> list[Architecture]:
+        """Make the next decision, in every way."""
+        return [(*part, gene) for n in self.choices[len(part) :][:1] for gene in range(n)]
+
+    def complete(self, part: Architecture) -> Architecture:
+        """Take the last option of every decision that is open."""
+        return (*part, *(n - 1 for n in self.choices[len(part) :]))
 
     def neighbours(self, arch: Architecture) -> list[Architecture]:
         """List the architectures that differ in one decision."""

@@ -74,6 +74,21 @@ class TransnasMacro(Listed):
         """Return the chain of modules, by what they change."""
         return in_a_row(MODULES[module] for module in self.check(arch) if module != ABSENT)
 
+    def grow(self, part: Architecture) -> list[Architecture]:
+        """Begin with all of four modules; one more goes before, between or behind those there are.
+
+        *Our reconstruction*, and so are the parts: the modules, without `ABSENT`.
+        """
+        if not part:
+            return [arch[:4] for arch in self if arch[4] == ABSENT]
+        cuts = [(part[:i], part[i:]) for i in range(len(part) + 1)] if len(part) < 6 else []
+        grown = {(*before, new, *after) for before, after in cuts for new in range(ABSENT)}
+        return sorted(each for each in grown if _padded(each) in self)
+
+    def complete(self, part: Architecture) -> Architecture:
+        """Build no module more."""
+        return _padded(part)
+
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the stem has stride 1, 2 or 4."""
         arch, scale = self.check(arch), scaled(self, scale, STEM_STRIDES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from nasbench.__main__ import main
 from nasbench.check import check
-from nasbench.correlate import correlate
+from nasbench.correlate import Target, correlate
 from nasbench.errors import BadValue, NasbenchError
 from nasbench.find import find, names
 from nasbench.metrics.noise import averaged, ceiling
@@ -107,6 +108,46 @@ def test_every_scorer(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (by["flops"]["of"], by["benchmark:other"]["of"]) == ("macs", "other/small/jigsaw@full")
 
 
+@pytest.mark.parametrize("name", ["bananas", "pnas"])
+def test_predictors_are_judged_on_networks_that_they_have_not_learned(
+    name: str, home: Path
+) -> None:
+    """The rows learned are NaN, and so is every row that is the same network as built."""
+    one = Benchmark(home / "tables" / "one.h5")
+    target = Target(one["jigsaw"], one)
+    scores = find("scorers", "predictor")(target, f"{name}:60")
+    unknown = np.isnan(scores.values)
+    forms = [SPACE.form(arch) for arch in target.table.rows.archs]
+    of = {form: {row for row in range(N) if forms[row] == form} for form in set(forms)}
+    assert all(unknown[[*rows]].all() or not unknown[[*rows]].any() for rows in of.values())
+    assert max(len(rows) for rows in of.values()) > 5, "some classes have several members here"
+    assert 60 < unknown.sum() < 200
+    assert sum(unknown[[*rows]].all() for rows in of.values()) <= 60
+    assert np.isnan(scores.tau)
+    again = find("scorers", "predictor")(target, f"{name}:60")
+    assert np.array_equal(again.values, scores.values, equal_nan=True)
+    assert (
+        correlate(one, one["jigsaw"], [f"predictor:{name}:60"], draws=9).scorers[0].agreement.n
+        == (~unknown).sum()
+    )
+
+
+def test_a_predictor_learns_from_its_rows_alone(tmp_path: Path) -> None:
+    """What is judged changes nothing about what is expected of it."""
+    quality = np.array([sum(arch) for arch in ARCHS], float)
+    bench = written(tmp_path / "plain.h5", [table("jigsaw", quality, 2)])
+    target = Target(bench["jigsaw"], bench)
+    predictor = find("scorers", "predictor")
+    scores = predictor(target, "bananas").values
+    left = ~np.isnan(scores)
+    assert kendall(scores[left], quality[left]) > 0.2
+    values = bench["jigsaw"].trials().copy()
+    values[left] = 50 - values[left] / 7
+    point = Point("final", "valid", "top1")
+    other = replace(bench["jigsaw"], columns={point: Column(values)})
+    assert np.array_equal(predictor(Target(other, bench), "bananas").values, scores, equal_nan=True)
+
+
 def test_ceilings(capsys: pytest.CaptureFixture[str]) -> None:
     """Tau between two noisy measurements of one truth is what the ceiling says."""
     found = told(
@@ -185,6 +226,11 @@ def test_a_users_scorer(capsys: pytest.CaptureFixture[str]) -> None:
         ("benchmark:one", "benchmark:one is the target itself"),
         ("benchmark:nats", "no benchmark 'nats'"),
         ("benchmark:nasbench201", "nasbench201 is not imported yet"),
+        ("predictor", "predictor:: write predictor:bananas or predictor:pnas"),
+        ("predictor:gcn:9", "predictor:gcn:9: write predictor:bananas or predictor:pnas"),
+        ("predictor:pnas:few", "how many of the 300 rows with a score to learn, less than all"),
+        ("predictor:pnas:0", "predictor:pnas:0: expected how many of the 300 rows"),
+        ("predictor:pnas:300", "less than all, as in predictor:pnas:50"),
         ("", "no scorer to judge"),
     ],
 )
@@ -224,4 +270,6 @@ def test_a_fact_that_was_not_counted(tmp_path: Path) -> None:
 
 
 def test_scorers_are_files() -> None:
-    assert {"params", "flops", "macs", "task", "fidelity", "benchmark"} <= {*names("scorers")}
+    assert {"params", "flops", "macs", "task", "fidelity", "benchmark", "predictor"} <= {
+        *names("scorers")
+    }

@@ -17,7 +17,8 @@ def correlate(
         str,
         typer.Option(
             help="Comma-separated: params, flops, macs, task:NAME (another task's table), "
-            "fidelity:EPOCH, benchmark:NAME (the same task elsewhere), or your own ./mine.py."
+            "fidelity:EPOCH, benchmark:NAME (the same task elsewhere), predictor:NAME:ROWS "
+            "(bananas, pnas), or your own ./mine.py."
         ),
     ] = "params,flops",
     k: Annotated[int, typer.Option("-k", help="How many of the first are looked at.")] = 10,

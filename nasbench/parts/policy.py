@@ -83,6 +83,7 @@ class Adam:
         self._arrays, self._betas, self._steps = arrays, betas, 0
         self._first = [np.zeros_like(array) for array in arrays]
         self._second = [np.zeros_like(array) for array in arrays]
+        self._room = [(np.empty_like(array), np.empty_like(array)) for array in arrays]
 
     def step(self, slopes: Sequence[Floats]) -> None:
         """Go one step down these slopes, one array for each."""
@@ -90,8 +91,10 @@ class Adam:
         fade, fade_squares = self._betas
         rate = self.rate / (1 - fade**self._steps)
         scale = (1 - fade_squares**self._steps) ** 0.5
-        every = zip(self._arrays, slopes, self._first, self._second, strict=True)
-        for array, slope, first, second in every:
-            first += (1 - fade) * (slope - first)
-            second += (1 - fade_squares) * (slope * slope - second)
-            array -= rate * first / (np.sqrt(second) / scale + 1e-8)
+        every = zip(self._arrays, slopes, self._first, self._second, self._room, strict=True)
+        for array, slope, first, second, (a, b) in every:  # in place: new arrays would cost half
+            first += np.multiply(np.subtract(slope, first, out=a), 1 - fade, out=a)
+            np.subtract(np.multiply(slope, slope, out=a), second, out=a)
+            second += np.multiply(a, 1 - fade_squares, out=a)
+            np.add(np.divide(np.sqrt(second, out=a), scale, out=a), 1e-8, out=a)
+            array -= np.divide(np.multiply(first, rate, out=b), a, out=b)
