@@ -28,14 +28,18 @@ from nasbench.errors import (
 )
 from nasbench.evaluate import Evaluator, FromTable, Replay, Where
 from nasbench.find import find
+from nasbench.networks import Networks
 from nasbench.search import Outcome, Query, Runner, Search
 from nasbench.table import Table
 from nasbench.trace import Traces
 
-NEEDS = {"curves": "answers after any number of epochs, and there are none"}
+NEEDS = {
+    "curves": "answers after any number of epochs, and there are none",
+    "networks": "networks, and the space does not say how to build them",
+}
 """What a runner's file may say that it `needs` of the source of answers, in words."""
 
-EXTRAS = {"optuna": "optimizers"}
+EXTRAS = {"optuna": "optimizers", "torch": "live"}
 """The libraries that it may need, and the extra of ours that installs each."""
 
 
@@ -89,9 +93,14 @@ class Method:
         """The function itself."""
         return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
 
+    @property
+    def needs(self) -> list[str]:
+        """What its file says that it needs, in order."""
+        return sorted(getattr(inspect.getmodule(self.search), "needs", ()))
+
     def lacks(self, has: Set[str]) -> str:
         """Say what its file `needs` that is not there, given what the evaluator `has`; or ""."""
-        for need in sorted(getattr(inspect.getmodule(self.search), "needs", ())):
+        for need in self.needs:
             if need in NEEDS and need not in has:
                 return f"{self.name} needs {NEEDS[need]}"
             if need in EXTRAS and find_spec(need) is None:
@@ -220,9 +229,9 @@ def run_method(
     done: Traces | None = None,
 ) -> Traces:
     """Do what `run` does, with any source of answers."""
-    runner, told = method.search, head(method, evaluate.where, budget)
     if why := method.lacks(evaluate.has):
         raise NotApplicable(f"not applicable: {why}")
+    runner, told = method.search, head(method, evaluate.where, budget)
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
     if done:
@@ -266,6 +275,7 @@ def continues(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 def head(method: Method, where: Where, budget: Budget) -> dict[str, Any]:
     """Say what a block of runs is: names and numbers, enough to repeat it."""
     benchmark, space, task = where.address.split("/")
+    seen = {"networks": Networks.of(where).told()} if "networks" in method.needs else {}
     return {
         "benchmark": benchmark,
         "content_sha256": where.content_sha256,
@@ -279,4 +289,5 @@ def head(method: Method, where: Where, budget: Budget) -> dict[str, Any]:
         "params": method.resolved,
         "source_sha256": method.source_sha256,
         "budget": budget.limits,
+        **seen,
     }

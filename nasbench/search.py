@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import RunnerFailed
 from nasbench.space import Architecture, Space
 from nasbench.task import Task
+
+if TYPE_CHECKING:
+    from nasbench.networks import Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,8 @@ class Problem:
     """All that a method may know before its first question.
 
     `epochs` is the length of a full training; `measure(arch)` gives the facts about an
-    architecture that cost nothing to know (parameters, recorded latency), by name.
+    architecture that cost nothing to know (parameters, recorded latency), by name. `networks` can
+    be scored before they are trained; None where the space builds none.
     """
 
     space: Space
@@ -55,6 +59,7 @@ class Problem:
     epochs: int
     budget: Budget
     measure: Callable[[Architecture], Mapping[str, float]]
+    networks: Networks | None = None
 
 
 Asked: TypeAlias = Query | Sequence[Query]
