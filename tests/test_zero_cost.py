@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from nasbench import loop
@@ -20,6 +22,7 @@ from nasbench.evaluate import FromTable
 from nasbench.find import find
 from nasbench.loop import Method, run
 from nasbench.networks import Networks
+from nasbench.report.provenance import _methods
 from nasbench.space import Scale
 from nasbench.store import Benchmark
 from nasbench.table import Table
@@ -89,6 +92,16 @@ def test_a_trace_says_what_was_scored(cells: Table) -> None:
     told = "networks of width 8 and depth 1 on 32x32 pixels, a batch of 32 of noise"
     assert traces.head["networks"] == told
     assert "networks" not in run("random_search", cells, budget=Budget(queries=2)).head
+
+
+def test_a_page_says_what_was_scored(cells: Table) -> None:
+    traces = run("zero_cost", cells, budget=Budget(queries=2), sample=2, proxy="params")
+    study: Any = SimpleNamespace(runs={"a": {"zero_cost": traces}})
+    (line,) = _methods(study, pd.DataFrame({"method": ["zero_cost"], "runs": [3]}))
+    assert line.endswith(
+        "3 seeds a table; it scores networks of width 8 and depth 1 on 32x32 pixels, a batch of 32 "
+        "of noise, unless its parameters say otherwise"
+    )
 
 
 def test_what_goes_wrong_is_one_line(cells: Table) -> None:
