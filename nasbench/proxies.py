@@ -106,8 +106,8 @@ def synflow(net: nn.Module, batch: Batch) -> float:
     """Return log sum |w dR/dw|, R the sum of outputs for ones (SynFlow: Tanaka et al., 2020).
 
     Weights are their absolute values, in 64 bits, without batch normalization. The logarithm keeps
-    the order; published values reach 1e61. *Ours*: without a final hyperbolic tangent, too, which
-    is flat at such numbers; published correlations on pictures are 0.00 for that.
+    the order; published values reach 1e61. *Ours*: without hyperbolic tangents, too, whose slope at
+    such numbers is 0, and which end the networks of tasks that paint pictures.
     """
     with _without(net, nn.BatchNorm2d, nn.Tanh):
         state = {

@@ -152,7 +152,7 @@ def test_synflow_does_not_overflow_where_32_bits_do() -> None:
 
 
 def test_synflow_is_not_flattened_by_a_tangent() -> None:
-    """Published code gives 0 on every network that ends in one."""
+    """At such numbers its slope is 0, and so would be every score."""
     net = linear([[30.0, 40.0]])
     batch = batch_of(torch.ones(2, 2))
     assert proxies.synflow(nn.Sequential(*net, nn.Tanh()), batch) == proxies.synflow(net, batch)
