@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from importlib.util import find_spec
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,20 +16,28 @@ from nasbench.errors import BadValue, NasbenchError, NotRecorded
 from nasbench.find import find
 from nasbench.metrics.noise import Noise, averaged, ceiling
 from nasbench.metrics.ranking import DRAWS, Agreement, K, agreement
+from nasbench.networks import Networks
+from nasbench.pack import recipes
+from nasbench.recipe import Trainable
 from nasbench.scorers import Scores
-from nasbench.store import Benchmark
+from nasbench.store import RECIPES, Benchmark
 from nasbench.table import Table
 
 SEED = 0
 """Of the generator that every scorer's bootstrap starts anew, so that none depends on another."""
 
 
+SETTINGS = ("sample", "seed", "width", "depth", "size", "batch")
+"""What a zero-cost proxy can be told behind its name."""
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The table to be judged on, as scorers see it."""
+    """The table to be judged on, as scorers see it; `tick(done, total)` says how far one is."""
 
     table: Table
     bench: Benchmark
+    tick: Callable[[int, int], None] = lambda done, total: None
 
     @property
     def space(self) -> str:
@@ -55,6 +64,34 @@ class Target:
         raise NotRecorded(
             f"{self.table.address} has none of {', '.join(names)}: nasbench count {self.bench.name}"
         )
+
+    def proxy(self, name: str, argument: str) -> Scores:
+        """Return what a zero-cost proxy says, one network of each isomorphism class scored.
+
+        `argument` is empty, or whole numbers as in sample=300:seed=1: fields of `Networks` to be
+        replaced, the `seed` of what is drawn, and how many random rows are scored (`sample`; all).
+        Tables that say how they were trained are scored as that, others as `Networks` says.
+        Raises `BadValue`, `NotApplicable`, and `BadFile` where images are missing.
+        """
+        if find_spec("torch") is None:
+            raise BadValue(f"{name} needs torch: pip install 'nasbench[live]'")
+        given = _numbers(name, argument)
+        seed, rows = given.pop("seed", 0), np.arange(len(self.table))
+        rng = np.random.default_rng(seed)
+        rows = rng.permutation(rows)[: given.pop("sample", len(rows))]
+        networks = replace(Networks(self.table.space, self._trained), **given)
+        values = np.full(len(self.table), np.nan)
+        for done, row in enumerate(rows.tolist()):
+            values[row] = networks.score(name, self.table.rows.archs[row], seed)
+            self.tick(done + 1, len(rows))
+        return Scores(values, of=f"{networks.told(name)}, seed {seed}")
+
+    @property
+    def _trained(self) -> Trainable | None:
+        """How the networks of the table were trained, where its file says so."""
+        if RECIPES not in self.bench.header:
+            return None
+        return recipes(self.bench).get((self.space, self.table.task.name))
 
     def open(self, name: str) -> Benchmark:
         """Open another benchmark, by its name or file; raises `BadValue` for the target's own."""
@@ -107,11 +144,17 @@ class Correlation:
 
 
 def correlate(
-    bench: Benchmark, table: Table, scorers: Sequence[str], k: int = K, draws: int = DRAWS
+    bench: Benchmark,
+    table: Table,
+    scorers: Sequence[str],
+    k: int = K,
+    draws: int = DRAWS,
+    tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Correlation:
     """Judge scorers, written NAME or NAME:ARGUMENT, on a table of a benchmark.
 
-    `k` and `draws` are as in `nasbench.metrics.ranking.agreement`. Raises `UnknownName` for a
+    `k` and `draws` are as in `nasbench.metrics.ranking.agreement`; `tick(done, total)` is told how
+    far a scorer is that takes long. Raises `UnknownName` for a
     scorer that isn't there, `BadValue` for none, an impossible one, or one that raises, and
     `NotRecorded` where the table lacks what a scorer needs, or validation values; before anything
     is judged.
@@ -120,7 +163,7 @@ def correlate(
         raise BadValue("no scorer to judge: name one, as in --scorers params,flops")
     if draws < 1:
         raise BadValue(f"{draws} resamples: it must be at least 1")
-    truth, target = table.scores(), Target(table, bench)
+    truth, target = table.scores(), Target(table, bench, tick)
     found = []
     for scorer in dict.fromkeys(scorers):
         name, argument = _split(scorer)
@@ -181,6 +224,19 @@ def _split(scorer: str) -> tuple[str, str]:
     """Split a name, which may be a file's, from its argument."""
     name, _, argument = scorer.partition(":")
     return name, argument
+
+
+def _numbers(name: str, argument: str) -> dict[str, Any]:
+    """Read whole numbers, as in sample=300:seed=1; raises `BadValue`."""
+    found = {}
+    for part in filter(None, argument.split(":")):
+        key, _, value = part.partition("=")
+        number = int(value) if value.isdecimal() and value.isascii() else -1
+        if key not in SETTINGS or number < (key != "seed"):
+            known = ", ".join(SETTINGS)
+            raise BadValue(f"{name}:{argument}: expected numbers of {known}, as in {name}:seed=1")
+        found[key] = number
+    return found
 
 
 def _seeds(table: Table) -> float:

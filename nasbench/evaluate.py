@@ -11,8 +11,9 @@ import numpy as np
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import Diverged, NotApplicable, NotRecorded
+from nasbench.networks import Networks
 from nasbench.search import Outcome, Problem, Query
-from nasbench.space import Architecture
+from nasbench.space import Architecture, Space
 from nasbench.table import Point, Table
 from nasbench.task import Task
 
@@ -23,6 +24,10 @@ class Where(Protocol):
     @property
     def address(self) -> str:
         """BENCHMARK/SPACE/TASK."""
+
+    @property
+    def space(self) -> Space:
+        """Which architectures there are."""
 
     @property
     def task(self) -> Task:
@@ -54,7 +59,7 @@ class Evaluator(Protocol):
 
     @property
     def has(self) -> frozenset[str]:
-        """What only some sources have: "curves" are answers after every number of epochs."""
+        """What only some sources have: the keys of `nasbench.loop.NEEDS`."""
 
     def __call__(self, query: Query) -> Outcome:
         """Answer; raises `OutsideSpace` or `NotRecorded` for what can't be answered."""
@@ -79,7 +84,8 @@ def has(table: Table) -> frozenset[str]:
     """Say what a search finds there that not every table has, as in `Evaluator.has`."""
     whole = table.epoch.tolist() == list(range(1, table.epochs + 1))
     curve = Point("curve", "valid", table.task.metric.name)
-    return frozenset({"curves"} if whole and curve in table.columns else ())
+    curves = {"curves"} if whole and curve in table.columns else set()
+    return frozenset(curves | ({"networks"} if table.space.scale else set()))
 
 
 class FromTable:
@@ -138,7 +144,8 @@ class FromTable:
             row = index[table.space.check(arch)]
             return {name: numbers[row] for name, numbers in facts.items()}
 
-        return Problem(table.space, table.task, table.epochs, budget, measure)
+        networks = Networks.of(table) if "networks" in self.has else None
+        return Problem(table.space, table.task, table.epochs, budget, measure, networks)
 
 
 class Replay:

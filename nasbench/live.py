@@ -193,7 +193,7 @@ def train(
     seconds: list[float] = []
     clock = process_time if device == "cpu" else perf_counter
     splits: tuple[Split, ...] = ("train", "valid", "test") if epochs == full else ("train", "valid")
-    with _alone(), _memory(where):
+    with alone(), _memory(where):
         for split in splits:  # so that missing images are missed before the training
             load(where, split)
         training = Training(where, arch, seed, device)
@@ -241,7 +241,7 @@ def _augmented(rgb: Tensor, how: str, rng: Generator) -> Tensor:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Use one thread, and leave the global generator as it was."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

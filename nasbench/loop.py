@@ -28,6 +28,7 @@ from nasbench.errors import (
 )
 from nasbench.evaluate import Evaluator, FromTable, Replay, Where
 from nasbench.find import find
+from nasbench.networks import Networks
 from nasbench.search import Outcome, Query, Runner, Search, Source
 from nasbench.table import Table
 from nasbench.trace import Traces
@@ -35,10 +36,11 @@ from nasbench.trace import Traces
 NEEDS = {
     "curves": "answers after any number of epochs, and there are none",
     "history": "searches on other tasks: nasbench transfer, or run(..., history=...)",
+    "networks": "networks, and the space does not say how to build them",
 }
 """What a runner's file may say that it `needs` beside answers, in words."""
 
-EXTRAS = {"optuna": "optimizers"}
+EXTRAS = {"optuna": "optimizers", "torch": "live"}
 """The libraries that it may need, and the extra of ours that installs each."""
 
 SOURCE_SEEDS = 1_000_000
@@ -245,10 +247,10 @@ def run_method(
     history: Sequence[Traces] = (),
 ) -> Traces:
     """Do what `run` does, with any source of answers."""
-    told = head(method, evaluate.where, budget, [other.head for other in history])
-    runner = method.search
     if why := method.lacks(evaluate.has | ({"history"} if history else set())):
         raise NotApplicable(f"not applicable: {why}")
+    told = head(method, evaluate.where, budget, [other.head for other in history])
+    runner = method.search
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
     if done:
@@ -332,6 +334,7 @@ def head(
     """
     benchmark, space, task = where.address.split("/")
     tasks = [past["task"] for past in history]
+    seen = {"networks": Networks.of(where).told()} if "networks" in method.needs else {}
     told = {
         "benchmark": benchmark,
         "content_sha256": where.content_sha256,
@@ -345,6 +348,7 @@ def head(
         "params": method.resolved,
         "source_sha256": method.source_sha256,
         "budget": budget.limits,
+        **seen,
     }
     if not history:
         return told

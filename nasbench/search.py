@@ -13,12 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import RunnerFailed
 from nasbench.space import Architecture, Space
 from nasbench.task import Task
+
+if TYPE_CHECKING:
+    from nasbench.networks import Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ class Problem:
     """All that a method may know before its first question.
 
     `epochs` is the length of a full training; `measure(arch)` gives the facts about an
-    architecture that cost nothing to know (parameters, recorded latency), by name. `history` holds
-    searches on other tasks, where there were any; a runner that `needs` it has one at least.
+    architecture that cost nothing to know (parameters, recorded latency), by name. `networks` can
+    be scored before they are trained; None where the space builds none. `history` holds searches on
+    other tasks, where there were any; a runner that `needs` it has one at least.
     """
 
     space: Space
@@ -64,6 +68,7 @@ class Problem:
     epochs: int
     budget: Budget
     measure: Callable[[Architecture], Mapping[str, float]]
+    networks: Networks | None = None
     history: Sequence[Source] = ()
 
 

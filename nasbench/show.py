@@ -422,6 +422,8 @@ def print_run(where: Table | Trainable, traces: Traces) -> None:
     )
     epochs = int(traces.epochs.sum())
     print(f"\n{len(pick)} queries, {epochs:,} epochs, {spent[-1]:,.0f} seconds of training")
+    if told := traces.head.get("networks"):
+        print(f"scored before any training: {told}, unless its parameters say otherwise")
     if isinstance(where, Table):
         print(
             f"found {found['name']}: rank {found['rank']:g} of {found['of']:,}, "

@@ -11,6 +11,7 @@ from typing import Self
 from nasbench.budget import Budget, Cost
 from nasbench.errors import BadValue, NotRecorded
 from nasbench.journal import Journal
+from nasbench.networks import Networks
 from nasbench.pool import Processes, each
 from nasbench.recipe import Trainable, Trained
 from nasbench.search import Outcome, Problem, Query
@@ -77,7 +78,7 @@ class FromTraining:
     ) -> None:
         require_torch()
         self.where, self.epochs = where, where.recipe.epochs
-        self.has = frozenset({"curves"})
+        self.has = frozenset({"curves", "networks"})
         self._seed, self._workers, self._tick = seed, workers, tick
         self._journal = journal or Journal(where.address.partition("/")[0])
         self._pool: Processes | None = None
@@ -132,4 +133,5 @@ class FromTraining:
 
             return dict(asdict(size(self.where, arch)))
 
-        return Problem(self.where.space, self.where.task, self.epochs, budget, measure)
+        where = self.where
+        return Problem(where.space, where.task, self.epochs, budget, measure, Networks.of(where))

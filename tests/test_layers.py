@@ -40,6 +40,7 @@ MAY_LOAD_TORCH = (
     "nasbench.live",
     "nasbench.supernet",
     "nasbench.nets",
+    "nasbench.proxies",
     "nasbench.spaces.blocks",
     "nasbench.tasks.heads",
     "nasbench.runners",

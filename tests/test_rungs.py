@@ -78,7 +78,9 @@ def test_without_curves_it_is_not_applicable(runner: str) -> None:
 
 def test_what_is_needed_must_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasbench.runners.hyperband.needs", {"luck"})
-    with pytest.raises(BadValue, match="needs 'luck'; what can be needed is curves, optuna"):
+    with pytest.raises(
+        BadValue, match="needs 'luck'; what can be needed is curves, networks, optuna, torch"
+    ):
         run("hyperband", made_up())
     monkeypatch.setattr("nasbench.runners.hyperband.needs", {"optuna"})
     monkeypatch.setattr("nasbench.loop.find_spec", lambda name: None)

@@ -24,7 +24,7 @@ from nasbench.evaluate import FromTable
 from nasbench.find import find, names
 from nasbench.loop import Method, run, run_method
 from nasbench.search import AskTell, Outcome, Problem, Query, Runner, Search, ask, ask_all, drive
-from nasbench.space import Architecture, Grid
+from nasbench.space import Architecture, Grid, Scale
 from nasbench.table import Table
 from nasbench.trace import Traces
 from tests.made_up import ERROR, history, made_up
@@ -40,6 +40,7 @@ class Tiny(Grid):
     name = "tiny"
     choices = (2, 2, 2)
     example = "101"
+    scale = Scale(width=8, depth=1)
 
     def spell(self, arch: Architecture) -> str:
         return "".join(map(str, arch))
@@ -48,6 +49,11 @@ class Tiny(Grid):
         if re.fullmatch("[01]{3}", text):
             return tuple(map(int, text))
         raise self.outside(text)
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> Any:
+        from torch import nn
+
+        return nn.Sequential(nn.Conv2d(3, 4 + self.index(arch), 3), nn.ReLU())
 
 
 @pytest.fixture(scope="module", params=["more is better", "less is better"])

@@ -8,6 +8,7 @@ import typer
 
 from nasbench.benchmark import open_within
 from nasbench.commands.options import AsJson, TableAt, listed
+from nasbench.commands.progress import bars, ticker
 from nasbench.show import print_correlation, print_json
 
 
@@ -18,7 +19,8 @@ def correlate(
         typer.Option(
             help="Comma-separated: params, flops, macs, task:NAME (another task's table), "
             "fidelity:EPOCH, benchmark:NAME (the same task elsewhere), predictor:NAME:ROWS "
-            "(bananas, pnas), or your own ./mine.py."
+            "(bananas, pnas), a zero-cost proxy such as synflow or nwot:sample=300 "
+            "(docs/scoring.md), or your own ./mine.py."
         ),
     ] = "params,flops",
     k: Annotated[int, typer.Option("-k", help="How many of the first are looked at.")] = 10,
@@ -29,7 +31,8 @@ def correlate(
     from nasbench.correlate import as_json
     from nasbench.correlate import correlate as judge
 
-    told = judge(*open_within(where), listed(scorers), k, draws)
+    with bars() as progress:
+        told = judge(*open_within(where), listed(scorers), k, draws, ticker(progress, "scoring"))
     if json:
         return print_json(as_json(told))
     print_correlation(told)

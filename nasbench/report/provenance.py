@@ -76,7 +76,9 @@ def _methods(study: Study, numbers: pd.DataFrame) -> Iterator[str]:
         params = ", ".join(f"{name} {value}" for name, value in heads[method]["params"].items())
         seeds = f"{runs.min()}" if runs.nunique() == 1 else f"{runs.min()} to {runs.max()}"
         name = method.partition(":")[0]
-        yield f"{name} ({params or 'no parameters'}): {seeds} seeds a table"
+        told = heads[method].get("networks")
+        seen = f"; it scores {told}, unless its parameters say otherwise" if told else ""
+        yield f"{name} ({params or 'no parameters'}): {seeds} seeds a table{seen}"
 
 
 def _incomplete(study: Study, numbers: pd.DataFrame) -> Iterator[Block]:
