@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
+    CancelledError,
     Executor,
     Future,
     ProcessPoolExecutor,
@@ -27,6 +28,8 @@ from nasbench.errors import BadValue, RunnerFailed
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
+PATIENCE = 10
+"""Seconds in which a cluster has to answer."""
 AHEAD = 256
 """Jobs that are sent to an executor and not done yet; those behind them are not made yet."""
 
@@ -54,6 +57,57 @@ class Processes(ProcessPoolExecutor):
         with _deaf():
             self._held.close()
             self.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def executor(workers: int, jobs: int, dask: str | None = None) -> Iterator[Executor | None]:
+    """Make what does so many jobs: a Dask cluster at its scheduler's address, or processes here.
+
+    None stands for this process, where one worker or job is all there is. A cluster has to have
+    this version of nasbench, and the same files; raises `BadValue` where it isn't there, or hasn't.
+    """
+    if dask is not None:
+        with _cluster(dask) as cluster:
+            yield cluster
+    elif min(workers, jobs) > 1:
+        with Processes(min(workers, jobs)) as processes:
+            yield processes
+    else:
+        yield None
+
+
+@contextmanager
+def _cluster(address: str) -> Iterator[Executor]:
+    try:
+        from distributed import Client, KilledWorker
+    except ImportError:
+        raise BadValue("--dask needs a library: pip install 'nasbench[cluster]'") from None
+    try:
+        client = Client(address, timeout=PATIENCE, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise BadValue(f"no Dask scheduler at {address}: {error}") from None
+    with client:
+        own = _version()
+        try:
+            versions = client.run(_version)
+        except ImportError as error:
+            raise BadValue(f"a worker of {address} can't import nasbench: {error}") from None
+        if not versions:
+            raise BadValue(f"the Dask scheduler at {address} has no workers")
+        if other := sorted(set(versions.values()) - {own}):
+            raise BadValue(f"workers of {address} have nasbench {', '.join(other)}, here is {own}")
+        try:
+            yield client.get_executor()  # type: ignore[no-untyped-call]
+        except KilledWorker as error:
+            raise RunnerFailed(f"Dask workers died of a job (out of memory?): {error}") from error
+        except CancelledError as error:
+            raise RunnerFailed(f"the Dask scheduler at {address} was lost") from error
+
+
+def _version() -> str:
+    import nasbench
+
+    return nasbench.__version__
 
 
 def each(

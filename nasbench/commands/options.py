@@ -39,6 +39,11 @@ Queries = Annotated[int | None, typer.Option(help="Most trainings of a run.")]
 Epochs = Annotated[int | None, typer.Option(help="Most epochs of a run.")]
 Seconds = Annotated[float | None, typer.Option(help="Most seconds of training, as recorded.")]
 
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", help="Run on a Dask cluster: its scheduler's address, tcp://HOST:8786."),
+]
+
 CORES = os.cpu_count() or 1
 _WHOLE = re.compile("[0-9]{1,18}")
 

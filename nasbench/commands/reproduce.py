@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nasbench.benchmark import open_benchmark
-from nasbench.commands.options import CORES, AsJson, listed, some
+from nasbench.commands.options import CORES, AsJson, Dask, listed, some
 from nasbench.commands.progress import bars
 from nasbench.show import print_json, print_reproduced
 
@@ -25,6 +24,7 @@ def reproduce(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs of each search.")] = 500,
     workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
+    dask: Dask = None,
     json: AsJson = False,
 ) -> None:
     """Run what papers ran on a benchmark, and compare their numbers with ours, cell by cell.
@@ -32,7 +32,7 @@ def reproduce(
     Two numbers differ if they are more than three standard errors apart. Numbers that nobody has
     read where they were printed are shown, and nothing is judged by them.
     """
-    from nasbench.pool import Processes
+    from nasbench.pool import executor
     from nasbench.report.reproduced import write
     from nasbench.reproduce import Reproduction, published
     from nasbench.study import study
@@ -40,13 +40,12 @@ def reproduce(
     cells = published(name, listed(only))
     benches = [open_benchmark(each) for each in listed(tables) or [name]]
     folder, workers = out or Path(f"reproduce_{name}"), some(workers)
-    work = Reproduction(cells, benches, seeds, folder)
+    work = Reproduction(cells, benches, seeds, folder.absolute())
     todo = work.todo
     if not json:
         left = sum(len(unit.seeds) for unit in todo)
         print(f"{name}: {len(cells):,} printed numbers; {left:,} runs to do, kept in {folder}")
-    pool = Processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
-    with bars() as progress, pool or nullcontext():
+    with bars() as progress, executor(workers, len(todo), dask) as pool:
         for _ in progress.track(study(todo, pool), len(todo), description="running"):
             pass
         every = list(progress.track(work.repeat(), len(cells), description="comparing"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from math import inf
 from pathlib import Path
@@ -15,6 +14,7 @@ from nasbench.commands.options import (
     CORES,
     AsJson,
     Bench,
+    Dask,
     Epochs,
     ImagesAt,
     Queries,
@@ -107,6 +107,7 @@ def study(
     epochs: Epochs = None,
     seconds: Seconds = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
+    dask: Dask = None,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Run random search too.")
     ] = True,
@@ -117,7 +118,7 @@ def study(
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
     """
-    from nasbench.pool import Processes
+    from nasbench.pool import executor
     from nasbench.report.words import count
     from nasbench.study import choose, lacking, not_applicable, units, with_baseline
     from nasbench.study import study as run_study
@@ -141,17 +142,16 @@ def study(
         raise NotApplicable("not applicable: no method has what it needs on any of these tables")
     if baselines and len(methods) < len(methods := with_baseline(methods)):
         print(f"{methods[0]} is run as well, as a baseline; --no-baselines leaves it out")
-    todo = units(opened, out, methods, seeds, budget, chosen)
+    todo = units(opened, out.absolute(), methods, seeds, budget, chosen)
     less = f" less {len(without) * seeds:,} that are not applicable" if without else ""
     total = (len(chosen) * len(methods) - len(without)) * seeds
     left = sum(len(unit.seeds) for unit in todo)
+    on = f"Dask at {dask}" if dask else f"{min(workers, max(1, len(todo)))} processes"
     print(
         f"{count(len(chosen), 'table')} x {count(len(methods), 'method')} x "
-        f"{count(seeds, 'seed')}{less} = {total:,} runs of "
-        f"{budget}; {left:,} to do on {min(workers, max(1, len(todo)))} processes"
+        f"{count(seeds, 'seed')}{less} = {total:,} runs of {budget}; {left:,} to do on {on}"
     )
-    pool = Processes(min(workers, len(todo))) if workers > 1 and len(todo) > 1 else None
-    with bars() as progress, pool or nullcontext():
+    with bars() as progress, executor(workers, len(todo), dask) as pool:
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
     by_path = f" --bench {bench}" if bench.endswith(".h5") else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +14,7 @@ from nasbench.commands.options import (
     CORES,
     AsJson,
     Bench,
+    Dask,
     Epochs,
     Queries,
     Seconds,
@@ -63,6 +63,7 @@ def transfer(
         str | None, typer.Option(help="What searches the sources; each method's own.")
     ] = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
+    dask: Dask = None,
     json: AsJson = False,
 ) -> None:
     """Run methods that learn from other tasks, and the same from scratch, and compare them.
@@ -71,7 +72,7 @@ def transfer(
     budget on the target (50 queries unless told otherwise), and once more what it and its sources
     have together. The same command again goes on where it was stopped.
     """
-    from nasbench.pool import Processes
+    from nasbench.pool import executor
     from nasbench.report.words import count
     from nasbench.study import choose, not_applicable, study
     from nasbench.transfer import gains, plan, read, transfer_results
@@ -87,7 +88,7 @@ def transfer(
     named = listed(spaces), listed(tasks), schedule
     planned = plan(
         opened,
-        out,
+        out.absolute(),
         chosen,
         listed(sources),
         seeds,
@@ -112,8 +113,7 @@ def transfer(
             flush=True,
         )
     most = max(len(todo.first), len(todo.transfers))
-    pool = Processes(min(workers, most)) if workers > 1 and most > 1 else None
-    with bars() as progress, pool or nullcontext():
+    with bars() as progress, executor(workers, most, dask) as pool:
         work = chain.from_iterable(study(units, pool) for units in (todo.first, todo.transfers))
         total = len(todo.first) + len(todo.transfers)
         for _ in progress.track(work, total, description="running"):
