@@ -64,6 +64,9 @@ def test_python_in_the_readme() -> None:
 def test_shell_in_the_guide_and_the_readme(shared: Path) -> None:
     mine = blocks(README, "python")[1]
     Path("mine.py").write_text(mine)
+    for code in blocks(GUIDE, "python"):
+        if name := re.match(r"# (\w+\.py)\n", code):
+            Path(name[1]).write_text(code)
     csv = shared / "data/transnas101/transnas101_best.csv.gz"
     Path(csv.name).symlink_to(csv)
     lines = [line for text in (README, GUIDE) for line in "".join(blocks(text, "sh")).splitlines()]
