@@ -291,6 +291,9 @@ class Grid(Space):
 class Listed(Space):
     """Only some combinations are members: a subclass narrows `__contains__`."""
 
+    # Not those of a grid or a cell that is narrowed: what these make need be no member.
+    grow, complete = Space.grow, Space.complete
+
     @cached_property
     def _members(self) -> tuple[Architecture, ...]:
         return tuple(arch for arch in product(*map(range, self.choices)) if arch in self)

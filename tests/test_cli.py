@@ -414,7 +414,8 @@ def test_what_is_wrong_is_said_in_one_line(
 
 def test_a_runner_that_raises(capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.py").write_text("def search(problem, rng):\n    yield\n")
-    assert main(["study", "made_up", "--runners", "./mine.py", "--out", "o", "--workers", "1"]) == 2
+    line = ["study", "made_up", "--runners", "./mine.py", "--no-baselines", "--out", "o"]
+    assert main([*line, "--workers", "1"]) == 2
     assert "mine.py, seed 0, step 1: it yielded None: a search yields a Query" in (
         capsys.readouterr().err
     )

@@ -163,18 +163,18 @@ def test_command(
 ) -> None:
     path, out = str(transnas101.path), str(tmp_path / "out")
     line = ["reproduce", "transnas101", "--tables", path, "--out", out, "--workers", "1"]
-    line += ["--only", "tnb101_global_best,zico_tab6"]
+    line += ["--only", "tnb101_global_best,lswag_tab1"]
     assert main(line) == 0
     text, err = capsys.readouterr()
     assert not err
-    assert "transnas101: 62 printed numbers; 0 runs to do" in text
+    assert "transnas101: 70 printed numbers; 0 runs to do" in text
     rows = list(csv.DictReader((tmp_path / "out" / "reproduced.csv").read_text().splitlines()))
-    assert len(rows) == 62
+    assert len(rows) == 70
     assert {row["verdict"] for row in rows} == {"agrees", "not repeated"}
     for name in ("index.html", "reproduced.md"):
         page = (tmp_path / "out" / name).read_text("utf-8")
         assert "46.32" in page
-        assert "needs the images of the task" in page
+        assert "no scorer of ours" in page
     for bad, says in (
         (["transnas"], "did you mean 'transnas101'?"),
         (["transnas101", "--only", "tab5"], "no published table 'tab5'"),
@@ -196,12 +196,12 @@ def test_nasbench201_is_reproduced(
         import_benchmark("nasbench201", data / "nasbench201_search_protocol.csv.gz", "protocol"),
         import_benchmark("nasbench201", data, "means"),
     ]
-    cells = published("nasbench201", ["nb201_tab5", "nb201_sim_12000s"])
+    cells = published("nasbench201", ["nb201_tab5"])
     work = Reproduction(cells, tables, 100, tmp_path / "out")
     for _ in study(work.todo):
         pass
     told = list(work.repeat())
     assert [each for each in told if each.verdict == "differs" and not each.why] == []
-    assert sum(each.verdict == "agrees" for each in told) >= 20
+    assert sum(each.verdict == "agrees" for each in told) >= 14
     bohb = [each for each in told if each.cell.method == "BOHB"]
     assert {each.verdict for each in bohb} == {"not repeated"}

@@ -79,7 +79,8 @@ def test_without_curves_it_is_not_applicable(runner: str) -> None:
 def test_what_is_needed_must_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasbench.runners.hyperband.needs", {"luck"})
     with pytest.raises(
-        BadValue, match="needs 'luck'; what can be needed is curves, networks, optuna, torch"
+        BadValue,
+        match="needs 'luck'; what can be needed is curves, history, networks, optuna, torch",
     ):
         run("hyperband", made_up())
     monkeypatch.setattr("nasbench.runners.hyperband.needs", {"optuna"})
