@@ -16,6 +16,7 @@ from nasbench.errors import BadFile, BadValue, NasbenchError, RunnerFailed
 from nasbench.journal import Journal
 from nasbench.pool import each
 from nasbench.recipe import Trainable
+from nasbench.shard import WHOLE, Shard
 from nasbench.space import Architecture, Space
 from nasbench.training import Job
 
@@ -50,16 +51,6 @@ class Part:
     archs: Sequence[Architecture]
 
 
-class Shard(NamedTuple):
-    """One of several machines that share the work: its number, from 1, and how many they are."""
-
-    number: int
-    machines: int
-
-
-WHOLE = Shard(1, 1)
-
-
 def plan(
     tables: Sequence[Trainable],
     seeds: int = 1,
@@ -78,8 +69,6 @@ def plan(
     """
     if seeds < 1:
         raise BadValue(f"{seeds} seeds: it must be at least 1")
-    if not 1 <= shard.number <= shard.machines:
-        raise BadValue(f"shard {shard.number}/{shard.machines}: expected 1/N to N/N")
     archs: dict[str, Sequence[Architecture]] = {}
     for where in tables:
         if where.space_name not in archs:
@@ -88,7 +77,7 @@ def plan(
                 raise BadValue(
                     f"a sample of {sample}: {where.space.name} has 1 to {len(every):,} classes"
                 )
-            archs[where.space_name] = every[:sample][shard.number - 1 :: shard.machines]
+            archs[where.space_name] = shard.of(every[:sample])
     return [Part(where, s, archs[where.space_name]) for where in tables for s in range(seeds)]
 
 

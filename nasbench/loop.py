@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import inspect
+import signal
+import sys
 from ast import literal_eval
 from bisect import bisect_right
-from collections.abc import Generator, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import accumulate, product
 from math import inf
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 import numpy as np
@@ -42,6 +47,9 @@ NEEDS = {
 
 EXTRAS = {"optuna": "optimizers", "torch": "live"}
 """The libraries that it may need, and the extra of ours that installs each."""
+
+PATIENCE = 600.0
+"""Seconds that a search may think before its next question."""
 
 SOURCE_SEEDS = 1_000_000
 """What is added to a run's seed to get that of the searches on other tasks that it learns from."""
@@ -158,37 +166,42 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
     """Answer a search until it ends or its budget is spent.
 
     The training that would cross the budget is not part of the result, nor what was asked after it
-    in the same batch. Raises `RunnerFailed` where the search raises or breaks its contract.
+    in the same batch. Raises `RunnerFailed` where the search raises, breaks its contract, or asks
+    nothing for `PATIENCE` seconds.
     """
     outcomes: list[Outcome] = []
     most, longest, latest = budget.queries, budget.epochs, budget.seconds
     epochs, seconds, full = 0, 0.0, evaluate.epochs
     try:
-        asked = next(search)
-        while True:
-            if isinstance(asked, Query):
-                planned = epochs + (full if asked.epochs is None else asked.epochs)
-                within = len(outcomes) + 1 <= most and planned <= longest
-                answers = [evaluate(asked)] if within else []
-            else:
-                batch = _batch(asked)
-                answers = evaluate.many(
-                    _affordable(batch, most - len(outcomes), longest - epochs, full)
-                )
-                within = len(answers) == len(batch)
-            for outcome in answers:
-                epochs += outcome.cost.epochs
-                seconds += outcome.cost.seconds
-                if seconds != seconds and latest < inf:
-                    raise NotRecorded("its seconds are not known: budget in queries or epochs")
-                if seconds > latest:
-                    within = False
-                    break
-                outcomes.append(outcome)
-            if not within:
-                search.close()
-                return outcomes
-            asked = search.send(answers[0] if isinstance(asked, Query) else answers)
+        with _patience() as wind:
+            wind(PATIENCE)
+            asked = next(search)
+            while True:
+                wind(0)
+                if isinstance(asked, Query):
+                    planned = epochs + (full if asked.epochs is None else asked.epochs)
+                    within = len(outcomes) + 1 <= most and planned <= longest
+                    answers = [evaluate(asked)] if within else []
+                else:
+                    batch = _batch(asked)
+                    answers = evaluate.many(
+                        _affordable(batch, most - len(outcomes), longest - epochs, full)
+                    )
+                    within = len(answers) == len(batch)
+                for outcome in answers:
+                    epochs += outcome.cost.epochs
+                    seconds += outcome.cost.seconds
+                    if seconds != seconds and latest < inf:
+                        raise NotRecorded("its seconds are not known: budget in queries or epochs")
+                    if seconds > latest:
+                        within = False
+                        break
+                    outcomes.append(outcome)
+                if not within:
+                    search.close()
+                    return outcomes
+                wind(PATIENCE)
+                asked = search.send(answers[0] if isinstance(asked, Query) else answers)
     except StopIteration:
         return outcomes
     except Diverged as error:
@@ -198,6 +211,27 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
             str(error) if isinstance(error, NasbenchError) else f"{type(error).__name__}: {error}"
         )
         raise RunnerFailed(f"{label}, step {len(outcomes) + 1}: {what}") from error
+
+
+@contextmanager
+def _patience() -> Iterator[Callable[[float], object]]:
+    """Give a clock to wind up, which raises `RunnerFailed` in so many seconds; 0 stops it.
+
+    Only a main thread can be called away from its work, and not on Windows: elsewhere it is silent.
+    """
+    if sys.platform == "win32" or current_thread() is not main_thread():
+        yield lambda seconds: None
+        return
+
+    def ring(*_: object) -> None:
+        raise RunnerFailed(f"it asked nothing for {PATIENCE:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        yield partial(signal.setitimer, signal.ITIMER_REAL)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _batch(asked: Any) -> Sequence[Query]:

@@ -20,6 +20,7 @@ from nasbench.errors import BadValue, Diverged
 from nasbench.evaluate import FromTable, has, missing
 from nasbench.loop import Method, continues, head, origin, run_method
 from nasbench.pool import each
+from nasbench.shard import WHOLE, Shard
 from nasbench.store import Benchmark
 from nasbench.store import choose as choose_tables
 from nasbench.table import Table
@@ -151,11 +152,13 @@ def units(
     seeds: int,
     budget: Budget,
     tables: Iterable[tuple[str, ...]] | None = None,
+    shard: Shard = WHOLE,
 ) -> list[Unit]:
     """List what a study of seeds 0 to `seeds` - 1 has left to do in the folder `out`.
 
     `tables` are (space, task) pairs, all of the benchmark by default, or have a schedule as the
-    third; a folder has one of each table. Pairs that are `lacking` are left out.
+    third; a folder has one of each table. Pairs that are `lacking` are left out. Shards have no
+    unit in common: their folders, copied into one, are the study.
     Raises `BadValue` where the folder holds something else, or was run with a larger budget.
     """
     keys = list(tables or bench)
@@ -165,7 +168,7 @@ def units(
         for key, method, block in product(keys, methods, blocks(seeds))
         if (key, str(method)) not in without
     ]
-    return left(bench, out, every)
+    return left(bench, out, shard.of(every))
 
 
 def blocks(seeds: int) -> list[range]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,6 +18,7 @@ from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, Diverged, RunnerFailed
 from nasbench.loop import Method, run
 from nasbench.search import Problem, Query, Search, ask
+from nasbench.shard import Shard
 from nasbench.store import Benchmark
 from nasbench.study import study, units
 from nasbench.trace import Traces
@@ -52,6 +55,38 @@ def test_bytes_do_not_depend_on_who_runs_it(bench: Benchmark, tmp_path: Path) ->
     here = digests(tmp_path / "here")
     assert here == digests(tmp_path / "processes") == digests(tmp_path / "threads")
     assert "traces/cell/jigsaw/regularized_evolution,population=5/seeds_000100.npz" in here
+
+
+def test_shards_copied_into_one_folder_are_the_study(bench: Benchmark, tmp_path: Path) -> None:
+    do(bench, tmp_path / "whole")
+    for number in (1, 2, 3):
+        out = tmp_path / str(number)
+        todo = units(bench, out, METHODS, 130, BUDGET, shard=Shard(number, 3))
+        assert len(todo) == 12
+        for unit in todo:
+            unit.run()
+        shutil.copytree(out, tmp_path / "all", dirs_exist_ok=True)
+    assert digests(tmp_path / "all") == digests(tmp_path / "whole")
+    with pytest.raises(BadValue, match="shard 4/3: expected 1/N to N/N"):
+        units(bench, tmp_path, METHODS, 130, BUDGET, shard=Shard(4, 3))
+
+
+def thinks_for_ever(problem: Problem, rng: np.random.Generator) -> Search:
+    yield from ask(Query(problem.space.sample(rng)))
+    while True:
+        pass
+
+
+def test_a_method_that_never_asks_is_stopped(
+    bench: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nasbench.loop.PATIENCE", 0.3)
+    table = bench["cell", "jigsaw"]
+    with pytest.raises(RunnerFailed, match="seed 0, step 2: it asked nothing for 0"):
+        run(thinks_for_ever, table, [0], BUDGET)
+    assert len(run("random_search", table, [0], BUDGET).frame()) == 20
+    assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
 def test_what_is_finished_is_not_done_again(bench: Benchmark, tmp_path: Path) -> None:

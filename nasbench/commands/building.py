@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,9 +18,11 @@ from nasbench.commands.options import (
     Bench,
     ImagesAt,
     JournalAt,
+    ShardOf,
     Spaces,
     Tasks,
     listed,
+    shard_of,
     some,
 )
 from nasbench.commands.progress import bars, load_images
@@ -40,7 +41,6 @@ from nasbench.show import (
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from nasbench.build import Shard
     from nasbench.pool import Processes
     from nasbench.training import Job
 
@@ -65,9 +65,7 @@ def build(
     pilot: Annotated[
         str | None, typer.Option(help="Only the networks of this part of the pilot: tune, report.")
     ] = None,
-    shard: Annotated[
-        str | None, typer.Option(help="I/N: the part of machine number I of N machines.")
-    ] = None,
+    shard: ShardOf = None,
     journal: JournalAt = None,
     images: ImagesAt = None,
     dry_run: Annotated[
@@ -86,7 +84,7 @@ def build(
     from nasbench.training import require_torch
 
     tables = trainables(bench, listed(spaces), listed(tasks), images)
-    workers, own = some(workers), _shard(shard)
+    workers, own = some(workers), shard_of(shard)
     require_torch()
     if pilot and sample_seed:
         raise BadValue("--sample-seed orders classes, and the pilot has an order of its own")
@@ -240,16 +238,6 @@ def audit(
         print_audited(found)
     if far := [each.address for each in found if each.far]:
         raise BadValue(f"retrained values are far beyond noise from the recorded ones: {far}")
-
-
-def _shard(text: str | None) -> Shard:
-    from nasbench.build import WHOLE, Shard
-
-    if text is None:
-        return WHOLE
-    if match := re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text):
-        return Shard(int(match[1]), int(match[2]))
-    raise BadValue(f"shard {text!r}: expected I/N, as in 1/2")
 
 
 @contextmanager

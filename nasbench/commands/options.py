@@ -14,6 +14,7 @@ from nasbench.budget import Budget
 from nasbench.errors import BadValue
 from nasbench.find import names
 from nasbench.loop import Method
+from nasbench.shard import WHOLE, Shard
 from nasbench.space import Architecture
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -44,6 +45,11 @@ Dask = Annotated[
     typer.Option("--dask", help="Run on a Dask cluster: its scheduler's address, tcp://HOST:8786."),
 ]
 
+ShardOf = Annotated[
+    str | None,
+    typer.Option("--shard", help="I/N: the part of machine number I of N machines."),
+]
+
 CORES = os.cpu_count() or 1
 _WHOLE = re.compile("[0-9]{1,18}")
 
@@ -53,6 +59,15 @@ def some(workers: int) -> int:
     if workers < 1:
         raise BadValue(f"{workers} workers: it must be at least 1")
     return workers
+
+
+def shard_of(text: str | None) -> Shard:
+    """Read a shard, by default all there is; raises `BadValue`."""
+    if text is None:
+        return WHOLE
+    if match := re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text):
+        return Shard(int(match[1]), int(match[2]))
+    raise BadValue(f"shard {text!r}: expected I/N, as in 1/2")
 
 
 def genes_of(arch: str) -> Architecture | None:

@@ -19,11 +19,13 @@ from nasbench.commands.options import (
     ImagesAt,
     Queries,
     Seconds,
+    ShardOf,
     Spaces,
     Tasks,
     budget_of,
     listed,
     methods_of,
+    shard_of,
     some,
     whole,
 )
@@ -108,6 +110,7 @@ def study(
     seconds: Seconds = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
     dask: Dask = None,
+    shard: ShardOf = None,
     baselines: Annotated[
         bool, typer.Option("--baselines/--no-baselines", help="Run random search too.")
     ] = True,
@@ -142,7 +145,8 @@ def study(
         raise NotApplicable("not applicable: no method has what it needs on any of these tables")
     if baselines and len(methods) < len(methods := with_baseline(methods)):
         print(f"{methods[0]} is run as well, as a baseline; --no-baselines leaves it out")
-    todo = units(opened, out.absolute(), methods, seeds, budget, chosen)
+    part = shard_of(shard)
+    todo = units(opened, out.absolute(), methods, seeds, budget, chosen, part)
     less = f" less {len(without) * seeds:,} that are not applicable" if without else ""
     total = (len(chosen) * len(methods) - len(without)) * seeds
     left = sum(len(unit.seeds) for unit in todo)
