@@ -7,17 +7,15 @@ import signal
 import sys
 from ast import literal_eval
 from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
-from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
 from itertools import accumulate, product
 from math import inf
 from pathlib import Path
 from threading import current_thread, main_thread
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -173,11 +171,11 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
     most, longest, latest = budget.queries, budget.epochs, budget.seconds
     epochs, seconds, full = 0, 0.0, evaluate.epochs
     try:
-        with _patience() as wind:
-            wind(PATIENCE)
+        with _Watch() as watch:
+            watch.thinking = True
             asked = next(search)
             while True:
-                wind(0)
+                watch.thinking = False
                 if isinstance(asked, Query):
                     planned = epochs + (full if asked.epochs is None else asked.epochs)
                     within = len(outcomes) + 1 <= most and planned <= longest
@@ -197,10 +195,10 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
                         within = False
                         break
                     outcomes.append(outcome)
-                if not within:
+                if not within or len(outcomes) >= most or epochs >= longest:
                     search.close()
                     return outcomes
-                wind(PATIENCE)
+                watch.step, watch.thinking = len(outcomes), True
                 asked = search.send(answers[0] if isinstance(asked, Query) else answers)
     except StopIteration:
         return outcomes
@@ -213,25 +211,33 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
         raise RunnerFailed(f"{label}, step {len(outcomes) + 1}: {what}") from error
 
 
-@contextmanager
-def _patience() -> Iterator[Callable[[float], object]]:
-    """Give a clock to wind up, which raises `RunnerFailed` in so many seconds; 0 stops it.
+class _Watch:
+    """Looks every `PATIENCE` seconds whether a search still thinks about the same question.
 
-    Only a main thread can be called away from its work, and not on Windows: elsewhere it is silent.
+    Only a main thread can be called away from its work, and not on Windows: elsewhere it is blind.
     """
-    if sys.platform == "win32" or current_thread() is not main_thread():
-        yield lambda seconds: None
-        return
 
-    def ring(*_: object) -> None:
-        raise RunnerFailed(f"it asked nothing for {PATIENCE:g} seconds")
+    __slots__ = ("_before", "_seen", "step", "thinking")
 
-    before = signal.signal(signal.SIGALRM, ring)
-    try:
-        yield partial(signal.setitimer, signal.ITIMER_REAL)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    def __init__(self) -> None:
+        self.step, self.thinking, self._seen = 0, False, -1
+
+    def __enter__(self) -> Self:
+        self._before: Any = None
+        if sys.platform != "win32" and current_thread() is main_thread():
+            self._before = signal.signal(signal.SIGALRM, self._look)
+            signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._before is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._before)
+
+    def _look(self, *_: object) -> None:
+        if self.thinking and self.step == self._seen:
+            raise RunnerFailed(f"it asked nothing for {PATIENCE:g} seconds")
+        self._seen = self.step
 
 
 def _batch(asked: Any) -> Sequence[Query]:

@@ -157,7 +157,7 @@ def test_the_good_are_the_best_and_enough_for_a_density() -> None:
             traces.extend(outcomes)
             asked = inner.send(outcomes)
 
-    run(spy, made_up(), [0], Budget(queries=64))
+    run(spy, made_up(), [0], Budget(queries=65))
     good, bad = split(traces, 7)
     assert (len(good), len(good) + len(bad)) == (9, len(traces))
     score = {outcome.query.arch: outcome.score for outcome in traces}

@@ -89,6 +89,20 @@ def test_a_method_that_never_asks_is_stopped(
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
+def learns_from_the_last(problem: Problem, rng: np.random.Generator) -> Search:
+    for _ in range(20):
+        yield from ask(Query(problem.space.sample(rng)))
+    raise RuntimeError("it was told, with nothing left to ask")
+
+
+def test_a_spent_budget_is_not_thought_about(bench: Benchmark) -> None:
+    table = bench["cell", "jigsaw"]
+    for budget in (BUDGET, Budget(epochs=20 * table.epochs)):
+        assert len(run(learns_from_the_last, table, [0], budget).frame()) == 20
+    with pytest.raises(RunnerFailed, match="step 21: RuntimeError: it was told"):
+        run(learns_from_the_last, table, [0], Budget(queries=21))
+
+
 def test_what_is_finished_is_not_done_again(bench: Benchmark, tmp_path: Path) -> None:
     todo = units(bench, tmp_path, METHODS, 130, BUDGET)
     for unit in todo[:5]:
