@@ -47,6 +47,9 @@ REAL_TAU, REAL_TAU_MEAN, OF_CEILING = 0.5, 0.6, 0.7
 HOURS = 24.0
 """The targets; `verdicts` says of what."""
 
+ENOUGH = 0.5
+"""Of the trainings of the fullest seed; a seed that has fewer is still being trained."""
+
 FACTS = ("params", "macs", "encoder_params", "encoder_macs")
 """Facts about networks, of which a ranking costs nothing."""
 
@@ -175,9 +178,10 @@ def pilot(
     """Judge the pilot in a benchmark's file, against a real benchmark where there is one.
 
     Of each table counts what a lookup answers, in its default schedule; rows outside of the pilot
-    are left alone. NaN was not measured: it is left out of a tau, and an architecture that lacks a
-    seed out of the separation. A training that diverged to an infinite loss ranks last, and is no
-    part of the seed noise. `trivial` has values of predictors without a network, by task.
+    are left alone. NaN was not measured: it is left out of a tau, an architecture that lacks a seed
+    out of the separation, and a seed that most architectures of a part lack out of everything. A
+    training that diverged to an infinite loss ranks last, and is no part of the seed noise.
+    `trivial` has values of predictors without a network, by task.
     Raises `BadValue` where no architecture of a pilot was trained.
     """
     own_taus = {} if real is None else _seed_taus(real)
@@ -422,9 +426,10 @@ def _rows(table: Table, archs: Sequence[Architecture]) -> list[int]:
 
 
 def _trials(table: Table, archs: Sequence[Architecture]) -> Floats:
-    """Return the values (N, S) of the seeds that any of these architectures was trained with."""
+    """Return the values (N, S) of the seeds with which enough of these were trained."""
     trials = table.trials()[_rows(table, archs)].astype(np.float64)
-    return trials[:, ~np.isnan(trials).all(axis=0)]
+    trained = (~np.isnan(trials)).sum(axis=0)
+    return trials[:, (trained > 0) & (trained >= ENOUGH * trained.max())]
 
 
 def _answers(table: Table, archs: Sequence[Architecture]) -> Floats:

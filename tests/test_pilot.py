@@ -114,6 +114,20 @@ def part(judged: Pilot, space: str = "cell", name: str = "report") -> Part:
     return next(each for each in judged.parts if (each.space, each.part) == (space, name))
 
 
+def test_a_seed_that_is_being_trained_says_nothing_yet(tmp_path: Path, small: Benchmark) -> None:
+    """Of the third seed eight are there: they'd rule the separation, and a third of each tau."""
+    trials = small["cell", "normal"].trials().astype(np.float64)
+    unfinished, never = trials.copy(), trials[:, :2]
+    unfinished[np.arange(len(trials)) % 15 != 0, 2] = NAN
+    told = [
+        pilot(write_tables(tmp_path / f"{n}.h5", [table("cell", "normal", values)]))
+        for n, values in enumerate((unfinished, never))
+    ]
+    one, other = (part(each).tables["normal"] for each in told)
+    assert one.seeds == 2
+    assert repr(one) == repr(other)
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_parts_are_connected_representatives_of_different_classes(name: str) -> None:
     space = find("spaces", name)
