@@ -194,12 +194,12 @@ class Reproduction:
         """Say what is to be run for a number; raises `NotRecorded` where it can't be."""
         method, runs = Method.parse(cell.how[1]), []
         for bench, table in self._tables(cell):
-            task, _, schedule = (cell.searched or f"{table.task.name}@{table.schedule}").partition(
-                "@"
-            )
-            if why := lacking(bench, [method], [(cell.space, task, schedule)]):
+            own = f"{table.task.name}@{table.schedule}"
+            task, _, schedule = (cell.searched or own).partition("@")
+            key = cell.space, task, schedule
+            if why := lacking(bench, [method], [key]):
                 raise NotRecorded(next(iter(why.values())))
-            out, key = self._out / bench.name / cell.budget, (cell.space, task, schedule)
+            out = self._out / bench.name / cell.budget
             runs.append(Run(bench, key, method, cell.limits, out, table))
         return runs
 
@@ -272,10 +272,9 @@ def _key(space: str, task: str, schedule: str) -> tuple[str, ...]:
 
 def _together(found: Sequence[Floats]) -> Number:
     """Average runs, of several tables first over these: their runs are independent."""
-    means, stds = [each.mean() for each in found], [each.std() for each in found]
-    return Number(
-        float(np.mean(means)), float(np.sqrt(np.mean(np.square(stds)) / len(found))), len(found[0])
-    )
+    runs = np.array(found)
+    std = np.sqrt(runs.var(axis=1).mean() / len(runs))
+    return Number(float(runs.mean()), float(std), runs.shape[1])
 
 
 def _theirs(cell: Cell, std: float) -> float:
