@@ -154,10 +154,9 @@ def correlate(
     """Judge scorers, written NAME or NAME:ARGUMENT, on a table of a benchmark.
 
     `k` and `draws` are as in `nasbench.metrics.ranking.agreement`; `tick(done, total)` is told how
-    far a scorer is that takes long. Raises `UnknownName` for a
-    scorer that isn't there, `BadValue` for none, an impossible one, or one that raises, and
-    `NotRecorded` where the table lacks what a scorer needs, or validation values; before anything
-    is judged.
+    far a scorer is that takes long. Raises `UnknownName` for a scorer that isn't there, `BadValue`
+    for none, an impossible one, or one that raises, and `NotRecorded` where the table lacks what a
+    scorer needs, or validation values; before anything is judged.
     """
     if not scorers:
         raise BadValue("no scorer to judge: name one, as in --scorers params,flops")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasbench.budget import Budget
 from nasbench.correlate import Target
@@ -24,6 +25,7 @@ from nasbench.find import find, unknown
 from nasbench.loop import Method
 from nasbench.metrics.ranking import kendall, ranks, spearman
 from nasbench.metrics.regret import incumbent
+from nasbench.report.score import rows
 from nasbench.store import Benchmark
 from nasbench.study import Unit, lacking, units
 from nasbench.table import Floats, Table
@@ -160,12 +162,12 @@ class Run(NamedTuple):
         """List what is left to do of so many runs."""
         return units(self.bench, self.out, [self.method], seeds, self.budget, [self.key])
 
-    def found(self) -> list[int]:
+    def found(self) -> NDArray[np.int64]:
         """Return the row of the table that each run would be judged by."""
         unit = Unit(self.bench.path, *self.key, self.method, range(1), self.budget, self.out)
         traces = Traces.join([Traces.load(f) for f in sorted(unit.file.parent.glob("[!.]*.npz"))])
         last = incumbent(traces.score, traces.epochs, traces.start)[traces.start[1:] - 1]
-        return [self.table.row(tuple(arch)) for arch in traces.arch[last].tolist()]
+        return rows(self.table, traces.arch[last])
 
 
 class Reproduction:

@@ -23,6 +23,7 @@ from nasbench.loop import SOURCE_SEEDS, Method, origin
 from nasbench.metrics.regret import anytime, incumbent, regret
 from nasbench.metrics.statistics import Interval, interval
 from nasbench.metrics.transfer import gain, negative_rate, speed_up
+from nasbench.report.score import rows
 from nasbench.store import Benchmark
 from nasbench.study import Unit, blocks, choose, left
 from nasbench.table import Floats, Table
@@ -263,9 +264,7 @@ def _faster(moved: Traces, reached: float, total: Traces, table: Table, truth: F
 def _regrets(traces: Traces, table: Table, truth: Floats) -> Floats:
     """Return for every step (T,) the regret of what its run would be judged by."""
     judged = incumbent(traces.score, traces.epochs, traces.start)
-    steps, place = np.unique(judged, return_inverse=True)
-    rows = [table.row(arch) for arch in map(tuple, traces.arch[steps].tolist())]
-    return regret(truth, np.array(rows, np.int64))[place]
+    return regret(truth, rows(table, traces.arch)[judged])
 
 
 def _last(traces: Traces, value: Floats) -> dict[int, float]:
