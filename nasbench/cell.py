@@ -114,6 +114,12 @@ class Cell(Grid):
             for edge, (name, kind) in zip(EDGES, operations, strict=True)
         ]
 
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The edges that enter a node belong together."""
+        targets = sorted({target for _, target in EDGES})
+        return tuple(tuple(e for e, edge in enumerate(EDGES) if edge[1] == t) for t in targets)
+
     def has_path(self, arch: Architecture) -> bool:
         """Say whether some path has no zero on it."""
         return any(all(self.operations[arch[e]].kind != "zero" for e in path) for path in PATHS)

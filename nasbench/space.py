@@ -225,6 +225,27 @@ class Space(ABC):
         """
         raise NotApplicable(f"not applicable: {self.name} says how to write networks, not to build")
 
+    def supernet(self, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder with all options in it (`spaces.blocks.supernet`).
+
+        Raises `NotApplicable` for a space that has none, `BadValue` as `build` does.
+        """
+        raise NotApplicable(f"not applicable: {self.name} does not say how options share weights")
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """How many options each decision of a relaxed search has; those of the space, here."""
+        return self.choices
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """Which `factors` a joint distribution takes together: each of them in one group."""
+        return tuple((i,) for i in range(len(self.factors)))
+
+    def factor(self, arch: Architecture) -> tuple[int | None, ...]:
+        """Return an architecture's option of each factor, None where the factor doesn't matter."""
+        return self.check(arch)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()
 

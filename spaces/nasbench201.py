@@ -10,14 +10,18 @@ width between them, whose shortcut is an average pool 2x2 and a 1x1 convolution;
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from nasbench.cell import Cell, Operation
 from nasbench.space import Architecture, Scale
-from nasbench.spaces.blocks.layout import Graph, cell, residual, scaled, single
+from nasbench.spaces.blocks.layout import Graph, cell, residual, scaled, single, slots
 
 if TYPE_CHECKING:
     from torch import nn
+
+T = TypeVar("T")
 
 
 class NASBench201(Cell):
@@ -43,13 +47,18 @@ class NASBench201(Cell):
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the stem has stride 1 or 2."""
         names = [self.operations[op].name for op in self.check(arch)]
+        return self._chain(partial(cell, names), scale)
+
+    def _chain(self, place: Callable[[int, int], T], scale: Scale | None) -> list[Graph | T]:
+        """Put a cell at each of its places."""
         scale = scaled(self, scale, (1, 2))
-        graphs = [single("conv3x3_bn", 3, width := scale.width, scale.stride)]
+        width = scale.width
+        graphs: list[Graph | T] = [single("conv3x3_bn", 3, width, scale.stride)]
         for stage in range(3):
             if stage:
                 graphs.append(residual(width, 2 * width, 2, "pool_conv"))
                 width *= 2
-            graphs += [cell(names, width, width)] * scale.depth
+            graphs += [place(width, width)] * scale.depth
         return [*graphs, single("bn_relu", width, width)]
 
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
@@ -57,6 +66,12 @@ class NASBench201(Cell):
         from nasbench.spaces.blocks.graph import chain
 
         return chain(self.layout(arch, scale))
+
+    def supernet(self, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder with every operation on every edge, one choice for all cells."""
+        from nasbench.spaces.blocks.supernet import SuperCells
+
+        return SuperCells(self._chain(partial(slots, self.words), scale))
 
 
 SPACE = NASBench201()

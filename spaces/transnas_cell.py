@@ -12,15 +12,18 @@ the backbone). The features are those of the last cell, at 1/32 of the image's r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
 from nasbench.cell import Cell, Operation
 from nasbench.space import Architecture, Scale
-from nasbench.spaces.blocks.layout import STEM_STRIDES, Graph, cell, scaled, stem
+from nasbench.spaces.blocks.layout import STEM_STRIDES, Graph, cell, scaled, slots, stem
 
 if TYPE_CHECKING:
     from torch import nn
 
+T = TypeVar("T")
 
 MODULES = 5
 
@@ -46,15 +49,20 @@ class TransnasCell(Cell):
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the stem has stride 1, 2 or 4, and 1 to 5 modules follow."""
         names = [self.operations[op].name for op in self.check(arch)]
+        return self._chain(partial(cell, names), scale)
+
+    def _chain(self, place: Callable[[int, int, int], T], scale: Scale | None) -> list[Graph | T]:
+        """Put a cell at each of its places."""
         scale = scaled(self, scale, STEM_STRIDES, MODULES)
-        graphs, width = stem(scale), scale.width
+        graphs: list[Graph | T] = [*stem(scale)]
+        width = scale.width
         for module in range(scale.modules or MODULES):
             if module % 2:
-                graphs.append(cell(names, width, width))
+                graphs.append(place(width, width, 1))
             else:
-                graphs.append(cell(names, width, 2 * width, 2))
+                graphs.append(place(width, 2 * width, 2))
                 width *= 2
-            graphs += [cell(names, width, width)] * (scale.depth - 1)
+            graphs += [place(width, width, 1)] * (scale.depth - 1)
         return graphs
 
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
@@ -63,6 +71,15 @@ class TransnasCell(Cell):
         from nasbench.spaces.blocks.graph import chain
 
         return kaiming(chain(self.layout(arch, scale)))
+
+    def supernet(self, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder with every operation on every edge, one choice for all cells."""
+        from nasbench.spaces.blocks.convolution import kaiming
+        from nasbench.spaces.blocks.supernet import SuperCells
+
+        return kaiming(
+            SuperCells(self._chain(partial(slots, [name for name, _ in self.operations]), scale))
+        )
 
 
 SPACE = TransnasCell()

@@ -68,6 +68,33 @@ def cell(names: Sequence[str], c_in: int, c_out: int, stride: int = 1) -> Graph:
     return tuple(kept)
 
 
+class Slot(NamedTuple):
+    """An edge of a supernet: the layers it may be, one for each option."""
+
+    source: int
+    target: int
+    layers: tuple[Layer, ...]
+
+
+Slots: TypeAlias = tuple[Slot, ...]
+"""A cell with its choices still to be made, one slot a factor, in the order of `nasbench.cell`."""
+
+
+def slots(names: Sequence[str], c_in: int, c_out: int, stride: int = 1) -> Slots:
+    """Lay out a cell in which every edge may be any of these operations, zeros included."""
+    return tuple(
+        Slot(
+            source,
+            target,
+            tuple(
+                Layer(name, c_out if source else c_in, c_out, 1 if source else stride)
+                for name in names
+            ),
+        )
+        for source, target in EDGES
+    )
+
+
 def residual(c_in: int, c_out: int, stride: int, shortcut: str) -> Graph:
     """Lay out two convolutions and a shortcut around them; the first changes the shape."""
     return (
