@@ -7,6 +7,9 @@ from math import inf
 
 from nasbench.errors import BadValue
 
+SUPERNET_EPOCHS = 50
+"""Length of a one-shot run whose budget says nothing of epochs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cost:
@@ -41,6 +44,15 @@ class Budget:
                 raise BadValue(f"a budget of {limit} {field.name}: it must be more than 0")
         if not self.limits:
             raise BadValue("a budget needs a limit: so many queries, epochs or seconds")
+
+    @property
+    def supernet_epochs(self) -> int:
+        """How long a supernet is trained; raises `BadValue` for less than one epoch."""
+        if self.epochs == inf:
+            return SUPERNET_EPOCHS
+        if self.epochs < 1:
+            raise BadValue(f"a budget of {self}: a supernet is trained for one epoch at least")
+        return int(self.epochs)
 
     @property
     def limits(self) -> dict[str, float]:

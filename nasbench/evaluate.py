@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,9 +13,10 @@ import numpy as np
 from nasbench.budget import Budget, Cost
 from nasbench.errors import Diverged, NotApplicable, NotRecorded
 from nasbench.networks import Networks
+from nasbench.recipe import Trainable
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Architecture, Space
-from nasbench.table import Point, Table
+from nasbench.table import Floats, Point, Table
 from nasbench.task import Task
 
 
@@ -45,6 +47,10 @@ class Where(Protocol):
     def content_sha256(self) -> str:
         """A checksum: with another one, the same question may have another answer."""
 
+    @property
+    def trained_by(self) -> Trainable | None:
+        """How the networks behind the answers are trained, where that is known."""
+
 
 class Evaluator(Protocol):
     """Anything that trains and validates an architecture, or remembers how it went."""
@@ -70,6 +76,15 @@ class Evaluator(Protocol):
     def problem(self, budget: Budget) -> Problem:
         """Say what a method may know before it asks."""
 
+    def truth(self, arch: Architecture) -> float:
+        """Return the validation value of a full training, in the task's unit; NaN if unknown.
+
+        For judging one-shot methods: it costs nothing, and no method is told.
+        """
+
+    def ranked(self) -> tuple[list[Architecture], Floats]:
+        """Return the architectures with a known truth, of equal ones one, and their scores."""
+
 
 def missing(table: Table) -> str:
     """Say what a search would need that the table lacks: the main validation metric; or ""."""
@@ -85,7 +100,9 @@ def has(table: Table) -> frozenset[str]:
     whole = table.epoch.tolist() == list(range(1, table.epochs + 1))
     curve = Point("curve", "valid", table.task.metric.name)
     curves = {"curves"} if whole and curve in table.columns else set()
-    return frozenset(curves | ({"networks"} if table.space.scale else set()))
+    networks = {"networks"} if table.space.scale else set()
+    live = {"live"} if table.trained_by and table.space.shares else set()
+    return frozenset(curves | networks | live)
 
 
 class FromTable:
@@ -131,6 +148,18 @@ class FromTable:
             raise NotRecorded(f"{table.address}: {table.rows.names[row]} was not measured")
         return Outcome(query, value, table.task.metric.sign * value, Cost(1, epochs, seconds))
 
+    def truth(self, arch: Architecture) -> float:
+        """Look up the answer of the full length."""
+        row = self._table.rows.by_key.get(arch)
+        return math.nan if row is None else float(self._table.answer(self.epochs)[row])
+
+    def ranked(self) -> tuple[list[Architecture], Floats]:
+        """Return what was trained for itself, and measured."""
+        table, scores = self._table, self._table.scores()
+        own = table.rows.trained_as == np.arange(len(table))
+        rows = np.flatnonzero(own & ~np.isnan(scores)).tolist()
+        return [table.rows.archs[row] for row in rows], scores[rows]
+
     @property
     def epochs(self) -> int:
         """Length of a full training."""
@@ -160,6 +189,7 @@ class Replay:
         self.left = len(past)
         self.where, self.epochs, self.problem = then.where, then.epochs, then.problem
         self.has = then.has
+        self.truth, self.ranked = then.truth, then.ranked
 
     def many(self, queries: Sequence[Query]) -> list[Outcome]:
         """Answer what was asked before, and ask for the rest together."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
-from nasbench.errors import BadFile, UnknownName
+from nasbench.errors import BadFile, NotApplicable, UnknownName
 from nasbench.images import Images
 from nasbench.search import Runner
 from nasbench.space import Space
@@ -57,8 +57,8 @@ def find(kind: Kind, name: str) -> Any:
     """Return the thing of that name, or in that file (`./mine.py`).
 
     A name is a file of our folder, or an entry point in the group `nasbench.<kind>` of an installed
-    package. Raises `UnknownName`, with the nearest name, and `BadFile` for a file that can't be
-    imported or doesn't hold what it should.
+    package. Raises `UnknownName`, with the nearest name, `BadFile` for a file that can't be
+    imported or doesn't hold what it should, `NotApplicable` for what needs torch without torch.
     """
     if name.endswith(".py"):
         if not Path(name).is_file():
@@ -68,7 +68,13 @@ def find(kind: Kind, name: str) -> Any:
         return _from_file(kind, path, path.stat().st_mtime_ns)
     if name.isidentifier():
         if name in _files(kind):
-            return getattr(import_module(f"{_package(kind)}.{name}"), HOLDS[kind])
+            try:
+                return getattr(import_module(f"{_package(kind)}.{name}"), HOLDS[kind])
+            except ModuleNotFoundError as error:
+                if error.name != "torch":
+                    raise
+                how = "torch, which is not installed: pip install 'nasbench[live]'"
+                raise NotApplicable(f"not applicable: {name} needs {how}") from error
         if name in (installed := _installed(kind)):
             try:
                 return installed[name].load()

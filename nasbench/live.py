@@ -72,6 +72,37 @@ def build(where: Trainable, arch: Architecture) -> Network:
     return network(where.space, arch, where.task, where.label, recipe.size, recipe.scale)
 
 
+class Inputs:
+    """Makes what a network is given, and its target, of the images of a split."""
+
+    def __init__(self, where: Trainable, device: str = "cpu") -> None:
+        self.where, self.device = where, device
+        # As large as an image, because channels alone broadcast at a seventh of the speed.
+        side, pixels = (
+            seen(where.task, where.recipe.size)[-1],
+            (where.images.mean, where.images.std),
+        )
+        self.mean, self.std = (torch.tensor(v, device=device).repeat(side, side, 1) for v in pixels)
+
+    def __call__(
+        self, data: Data, index: Tensor, rng: Generator, augment: bool = False
+    ) -> tuple[Tensor, Tensor]:
+        """Return normalized images (B, 3, H, W), or in parts, in channels-last order, and targets.
+
+        What is drawn is drawn from `rng`; only training images are ever augmented.
+        """
+        rgb, told = data.pick(index)
+        if augment and self.where.recipe.augment:
+            rgb = _augmented(rgb, self.where.recipe.augment, rng)
+        pixels, target = self.where.task.inputs(rgb, told, rng)
+        return self.normalized(pixels), target.to(self.device)
+
+    def normalized(self, pixels: Tensor) -> Tensor:
+        """Turn (..., H, W, 3) uint8 into what the network is given: a channels-last view."""
+        x = pixels.to(self.device, torch.float32).sub_(self.mean).div_(self.std)
+        return x.movedim(-1, -3)
+
+
 class Training:
     """A network at work: `epoch` trains it by one more, `measure` says what it is worth.
 
@@ -82,9 +113,9 @@ class Training:
     def __init__(
         self, where: Trainable, arch: Architecture, seed: int = 0, device: str = "cpu"
     ) -> None:
-        recipe, pixels = where.recipe, (where.images.mean, where.images.std)
+        recipe = where.recipe
         self.where, self.device, self.done = where, device, 0
-        self.data = load(where, "train")
+        self.data, self.inputs = load(where, "train"), Inputs(where, device)
         self.steps = len(self.data) // recipe.batch
         if not self.steps:
             raise BadValue(
@@ -94,13 +125,10 @@ class Training:
         self.rng = Generator().manual_seed(seed)
         self.net = build(where, arch).to(device)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.net, recipe)
+        self.optimizer = optimizer(self.net, recipe)
         self.critic = where.task.critic(where.label, recipe.size)
         if self.critic is not None:
-            self.referee = _optimizer(self.critic.to(device), recipe)
-        # As large as an image, because channels alone broadcast at a seventh of the speed.
-        side = seen(where.task, recipe.size)[-1]
-        self.mean, self.std = (torch.tensor(v, device=device).repeat(side, side, 1) for v in pixels)
+            self.referee = optimizer(self.critic.to(device), recipe)
 
     def epoch(self, tick: Callable[[], None] = lambda: None) -> float:
         """Train once on every image, in a new order, and return the mean loss.
@@ -114,11 +142,8 @@ class Training:
         for index in order.split(recipe.batch):  # type: ignore[no-untyped-call]
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate((self.done + 0.5) / (self.steps * recipe.epochs))
-            rgb, told = self.data.pick(index)
-            if recipe.augment:
-                rgb = _augmented(rgb, recipe.augment, self.rng)
-            x, target = task.inputs(rgb, told, self.rng)
-            output, target = self.net(self._normalized(x)), target.to(self.device)
+            x, target = self.inputs(self.data, index, self.rng, augment=True)
+            output = self.net(x)
             loss = task.loss(output, target)
             total += loss.detach()
             if self.critic is not None:
@@ -142,8 +167,8 @@ class Training:
         meter, rng = task.meter(self.where.label), Generator().manual_seed(0)
         self.net.eval()
         for index in torch.arange(len(data)).split(self.where.recipe.batch):  # type: ignore[no-untyped-call]
-            x, target = task.inputs(*data.pick(index), rng)
-            meter.add(self.net(self._normalized(x)), target.to(self.device))
+            x, target = self.inputs(data, index, rng)
+            meter.add(self.net(x), target)
         return meter.values()
 
     @torch.inference_mode()
@@ -156,13 +181,8 @@ class Training:
         index = torch.arange(min(count, len(data)))
         pixels, target = task.inputs(*data.pick(index), Generator().manual_seed(0))
         self.net.eval()
-        said = task.predict(self.net(self._normalized(pixels)))
+        said = task.predict(self.net(self.inputs.normalized(pixels)))
         return pixels.numpy(), target.numpy(), said.cpu().numpy()
-
-    def _normalized(self, pixels: Tensor) -> Tensor:
-        """Turn (..., H, W, 3) uint8 into what the network is given: a channels-last view."""
-        x = pixels.to(self.device, torch.float32).sub_(self.mean).div_(self.std)
-        return x.movedim(-1, -3)
 
 
 def train(
@@ -222,12 +242,13 @@ def size(where: Trainable, arch: Architecture) -> Counts:
     return count(net, seen(where.task, where.recipe.size))
 
 
-def _optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
+def optimizer(net: nn.Module, recipe: Recipe, fused: bool = True) -> Optimizer:
+    """Make the recipe's optimizer of all weights; a fused one needs all gradients at each step."""
     weights, lr, decay = net.parameters(), recipe.lr, recipe.weight_decay
     if recipe.optimizer == "adam":
         betas = (recipe.momentum, 0.999)
-        return Adam(weights, lr, betas=betas, weight_decay=decay, fused=True)
-    return SGD(weights, lr, recipe.momentum, 0, decay, recipe.nesterov, fused=True)
+        return Adam(weights, lr, betas=betas, weight_decay=decay, fused=fused)
+    return SGD(weights, lr, recipe.momentum, 0, decay, recipe.nesterov, fused=fused)
 
 
 def _augmented(rgb: Tensor, how: str, rng: Generator) -> Tensor:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import signal
-import sys
 from ast import literal_eval
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
@@ -14,8 +12,7 @@ from importlib.util import find_spec
 from itertools import accumulate, product
 from math import inf
 from pathlib import Path
-from threading import current_thread, main_thread
-from typing import Any, Self
+from typing import Any, cast
 
 import numpy as np
 
@@ -32,22 +29,21 @@ from nasbench.errors import (
 from nasbench.evaluate import Evaluator, FromTable, Replay, Where
 from nasbench.find import find
 from nasbench.networks import Networks
-from nasbench.search import Outcome, Query, Runner, Search, Source
+from nasbench.search import OneShotRunner, Outcome, Problem, Query, Runner, Search, Source
 from nasbench.table import Table
 from nasbench.trace import Traces
+from nasbench.watch import Watch
 
 NEEDS = {
     "curves": "answers after any number of epochs, and there are none",
     "history": "searches on other tasks: nasbench transfer, or run(..., history=...)",
+    "live": "a supernet: a space that builds one, and a benchmark that says how it is trained",
     "networks": "networks, and the space does not say how to build them",
 }
 """What a runner's file may say that it `needs` beside answers, in words."""
 
 EXTRAS = {"optuna": "optimizers", "torch": "live"}
 """The libraries that it may need, and the extra of ours that installs each."""
-
-PATIENCE = 600.0
-"""Seconds that a search may think before its next question."""
 
 SOURCE_SEEDS = 1_000_000
 """What is added to a run's seed to get that of the searches on other tasks that it learns from."""
@@ -60,7 +56,7 @@ class Method:
     Raises `UnknownName` for a runner that isn't there, `BadValue` for a parameter it doesn't take.
     """
 
-    runner: str | Runner
+    runner: str | Runner | OneShotRunner
     params: Mapping[str, Any] = field(default_factory=dict[str, Any])
     source_sha256: str = field(init=False)
     """The checksum of its source file, taken here: a process it is sent to may not see the file."""
@@ -101,7 +97,19 @@ class Method:
     @property
     def search(self) -> Runner:
         """The function itself."""
-        return find("runners", self.runner) if isinstance(self.runner, str) else self.runner
+        if isinstance(self.runner, str):
+            return find("runners", self.runner)
+        return cast("Runner", self.runner)
+
+    def begin(self, problem: Problem, rng: np.random.Generator, label: str) -> Search:
+        """Call the function; raises `RunnerFailed`, with the label, where that goes wrong."""
+        try:
+            search = self.search(problem, rng, **self.params)
+        except (Exception, SystemExit) as error:
+            raise RunnerFailed(f"{label}: {type(error).__name__}: {error}") from error
+        if isinstance(search, Generator):
+            return search
+        raise RunnerFailed(f"{self} returned {search!r}: a runner is a generator function")
 
     @property
     def needs(self) -> frozenset[str]:
@@ -165,13 +173,13 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
 
     The training that would cross the budget is not part of the result, nor what was asked after it
     in the same batch. Raises `RunnerFailed` where the search raises, breaks its contract, or asks
-    nothing for `PATIENCE` seconds.
+    nothing for `nasbench.watch.PATIENCE` seconds.
     """
     outcomes: list[Outcome] = []
     most, longest, latest = budget.queries, budget.epochs, budget.seconds
     epochs, seconds, full = 0, 0.0, evaluate.epochs
     try:
-        with _Watch() as watch:
+        with Watch() as watch:
             watch.thinking = True
             asked = next(search)
             while True:
@@ -211,35 +219,6 @@ def play(search: Search, evaluate: Evaluator, budget: Budget, label: str = "") -
         raise RunnerFailed(f"{label}, step {len(outcomes) + 1}: {what}") from error
 
 
-class _Watch:
-    """Looks every `PATIENCE` seconds whether a search still thinks about the same question.
-
-    Only a main thread can be called away from its work, and not on Windows: elsewhere it is blind.
-    """
-
-    __slots__ = ("_before", "_seen", "step", "thinking")
-
-    def __init__(self) -> None:
-        self.step, self.thinking, self._seen = 0, False, -1
-
-    def __enter__(self) -> Self:
-        self._before: Any = None
-        if sys.platform != "win32" and current_thread() is main_thread():
-            self._before = signal.signal(signal.SIGALRM, self._look)
-            signal.setitimer(signal.ITIMER_REAL, PATIENCE, PATIENCE)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._before is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._before)
-
-    def _look(self, *_: object) -> None:
-        if self.thinking and self.step == self._seen:
-            raise RunnerFailed(f"it asked nothing for {PATIENCE:g} seconds")
-        self._seen = self.step
-
-
 def _batch(asked: Any) -> Sequence[Query]:
     if isinstance(asked, Sequence) and asked and all(isinstance(query, Query) for query in asked):
         return asked
@@ -255,7 +234,7 @@ def _affordable(
 
 
 def run(
-    runner: str | Runner,
+    runner: str | Runner | OneShotRunner,
     where: str | Table,
     seeds: Iterable[int] = (0,),
     budget: Budget | None = None,
@@ -290,23 +269,19 @@ def run_method(
     if why := method.lacks(evaluate.has | ({"history"} if history else set())):
         raise NotApplicable(f"not applicable: {why}")
     told = head(method, evaluate.where, budget, [other.head for other in history])
-    runner = method.search
+    if "live" in method.needs:
+        from nasbench.oneshot import run_one_shot
+
+        return run_one_shot(method, evaluate, seeds, budget, told, done)
     problem = evaluate.problem(budget)
     past = {int(seed): row for row, seed in enumerate(done.seed)} if done else {}
     if done:
         continues(done.head, told)
     runs = {}
-    for seed in seeds:
-        if not 0 <= seed < 2**63:
-            raise BadValue(f"a seed of {seed}: it must be at least 0, and less than 2**63")
+    for seed in map(check_seed, seeds):
         label = f"{method}, seed {seed}"
         known = replace(problem, history=tuple(_source(other, seed) for other in history))
-        try:
-            search = runner(known, np.random.default_rng(seed), **method.params)
-        except (Exception, SystemExit) as error:
-            raise RunnerFailed(f"{label}: {type(error).__name__}: {error}") from error
-        if not isinstance(search, Generator):
-            raise RunnerFailed(f"{method} returned {search!r}: a runner is a generator function")
+        search = method.begin(known, np.random.default_rng(seed), label)
         answers: Evaluator = evaluate
         if done and seed in past:
             answers = Replay(done.outcomes(past[seed]), evaluate)
@@ -314,6 +289,13 @@ def run_method(
         if isinstance(answers, Replay) and answers.left:
             raise Diverged(f"{label}: it ended {answers.left} steps earlier than before")
     return Traces.record(told, runs)
+
+
+def check_seed(seed: int) -> int:
+    """Return a seed that can be one; raises `BadValue`."""
+    if 0 <= seed < 2**63:
+        return seed
+    raise BadValue(f"a seed of {seed}: it must be at least 0, and less than 2**63")
 
 
 def _source(past: Traces, seed: int) -> Source:
@@ -346,7 +328,9 @@ def continues(done: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
 
 def _fixed(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return what of a head can't change from one run to those that continue it."""
-    fixed = {key: told[key] for key in told.keys() - {"budget", "source_sha256", "history"}}
+    fixed = {
+        key: told[key] for key in told.keys() - {"budget", "one_shot", "source_sha256", "history"}
+    }
     if "history" in told:
         fixed["history"] = ", ".join(
             f"{past['method']} {sorted(past['params'].items())} on "
@@ -374,7 +358,11 @@ def head(
     """
     benchmark, space, task = where.address.split("/")
     tasks = [past["task"] for past in history]
-    seen = {"networks": Networks.of(where).told()} if "networks" in method.needs else {}
+    seen: dict[str, Any] = {}
+    if "networks" in method.needs:
+        seen["networks"] = Networks.of(where).told()
+    if "live" in method.needs and (by := where.trained_by):
+        seen["one_shot"] = {"epochs": budget.supernet_epochs, "trained_by": by.content_sha256}
     told = {
         "benchmark": benchmark,
         "content_sha256": where.content_sha256,

@@ -17,7 +17,7 @@ from nasbench.benchmark import digest, plain_name, trainables, verify
 from nasbench.errors import BadFile, BadValue
 from nasbench.find import find
 from nasbench.journal import Journal
-from nasbench.recipe import Recipe, Trainable, Trained
+from nasbench.recipe import Trainable, Trained
 from nasbench.space import Architecture, Scale, Space
 from nasbench.store import RECIPES, Benchmark, write
 from nasbench.table import Column, Info, Point, Rows, Table
@@ -114,19 +114,9 @@ def pack(
 
 def recipes(bench: Benchmark, images: Path | None = None) -> dict[tuple[str, str], Trainable]:
     """Return how the tables of a packed file were trained; raises `BadFile` where it isn't told."""
-    try:
-        told = json.loads(bench.header[RECIPES])
-    except KeyError:
-        raise BadFile(f"{bench.path} does not say how it was trained: nasbench pack does") from None
-    found = {}
-    for key, content in told.items():
-        space, task = key.split("/")
-        recipe = content["recipe"]
-        scale = recipe["scale"] and Scale(**recipe["scale"])
-        found[space, task] = Trainable(
-            f"{bench.name}/{key}", content["space"][0], Recipe(**{**recipe, "scale": scale}), images
-        )
-    return found
+    if RECIPES not in bench.header:
+        raise BadFile(f"{bench.path} does not say how it was trained: nasbench pack does")
+    return {key: replace(where, path=images) for key, where in bench.trained_by.items()}
 
 
 def changed(bench: Benchmark, space: str, where: Trainable) -> list[str]:

@@ -135,6 +135,11 @@ class Trainable:
             raise BadValue(f"{self.address}: options of its recipe can't be: {error}") from error
 
     @property
+    def trained_by(self) -> Trainable:
+        """Itself: as a table has it."""
+        return self
+
+    @property
     def epochs(self) -> int:
         """Length of a full training."""
         return self.recipe.epochs

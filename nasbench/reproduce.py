@@ -24,7 +24,6 @@ from nasbench.errors import NasbenchError, NotRecorded, UnknownName
 from nasbench.find import find, unknown
 from nasbench.loop import Method
 from nasbench.metrics.ranking import kendall, ranks, spearman
-from nasbench.metrics.regret import incumbent
 from nasbench.report.score import rows
 from nasbench.store import Benchmark
 from nasbench.study import Unit, lacking, units
@@ -166,7 +165,7 @@ class Run(NamedTuple):
         """Return the row of the table that each run would be judged by."""
         unit = Unit(self.bench.path, *self.key, self.method, range(1), self.budget, self.out)
         traces = Traces.join([Traces.load(f) for f in sorted(unit.file.parent.glob("[!.]*.npz"))])
-        last = incumbent(traces.score, traces.epochs, traces.start)[traces.start[1:] - 1]
+        last = traces.judged[traces.start[1:] - 1]
         return rows(self.table, traces.arch[last])
 
 

@@ -7,13 +7,18 @@ A runner is one function in one file::
             outcome = yield from ask(Query(problem.space.sample(rng)))
 
 It sees nothing but the `Problem`, its generator and validation outcomes.
+
+A one-shot method, whose file says `needs = {"live"}`, asks nothing: it trains a supernet with what
+`problem.live` offers, and yields its choice after each epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from numpy.typing import ArrayLike
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import RunnerFailed
@@ -22,6 +27,7 @@ from nasbench.task import Task
 
 if TYPE_CHECKING:
     from nasbench.networks import Networks
+    from nasbench.supernet import OneShot
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,8 @@ class Problem:
     `epochs` is the length of a full training; `measure(arch)` gives the facts about an
     architecture that cost nothing to know (parameters, recorded latency), by name. `networks` can
     be scored before they are trained; None where the space builds none. `history` holds searches on
-    other tasks, where there were any; a runner that `needs` it has one at least.
+    other tasks, where there were any; a runner that `needs` it has one at least. `live` is what a
+    one-shot method trains with, None for all others.
     """
 
     space: Space
@@ -70,6 +77,21 @@ class Problem:
     measure: Callable[[Architecture], Mapping[str, float]]
     networks: Networks | None = None
     history: Sequence[Source] = ()
+    live: OneShot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A one-shot method's word after an epoch: the architecture it would pick now.
+
+    `rank(archs)` scores others the way it ranks them (more is better), if it does. `info` are
+    numbers worth knowing, by name; `entropy` is in nats, `macs` an expectation, `samples` the
+    number of architectures drawn since the run began. What it cost is measured, not said.
+    """
+
+    arch: Architecture
+    rank: Callable[[Sequence[Architecture]], ArrayLike] | None = None
+    info: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 Asked: TypeAlias = Query | Sequence[Query]
@@ -77,8 +99,14 @@ Answered: TypeAlias = Outcome | Sequence[Outcome]
 Search: TypeAlias = Generator[Asked, Answered, None]
 """A black-box method at work: yields one query or a batch, is sent one outcome or as many."""
 
+Training: TypeAlias = Generator[Choice, None, None]
+"""A one-shot method at work: yields its choice after each epoch of its supernet."""
+
 Runner: TypeAlias = Callable[..., Search]
 """`search(problem, rng, *, ...)`, as in every file of `runners/`."""
+
+OneShotRunner: TypeAlias = Callable[..., Training]
+"""The same of a one-shot method."""
 
 
 def ask(query: Query) -> Generator[Asked, Answered, Outcome]:

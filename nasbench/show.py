@@ -12,7 +12,6 @@ import numpy as np
 from nasbench.budget import Budget
 from nasbench.errors import BadValue
 from nasbench.metrics.ranking import ranks
-from nasbench.metrics.regret import incumbent
 from nasbench.metrics.statistics import FEWEST
 from nasbench.recipe import Trainable, Trained
 from nasbench.store import Benchmark
@@ -387,7 +386,7 @@ def _picks(traces: Traces, where: Table | Trainable) -> tuple[Any, dict[str, Any
     if not len(traces.value):
         budget = Budget(**traces.head["budget"])
         raise BadValue(f"no training fits into {budget}: a full one takes {where.epochs} epochs")
-    pick = incumbent(traces.score, traces.epochs, traces.start)
+    pick = traces.judged
     last = int(pick[-1])
     arch = tuple(traces.arch[last].tolist())
     found = {"name": where.space.spell(arch), "arch": arch, "value": float(traces.value[last])}

@@ -233,6 +233,11 @@ class Space(ABC):
         raise NotApplicable(f"not applicable: {self.name} does not say how options share weights")
 
     @property
+    def shares(self) -> bool:
+        """Whether there is a supernet."""
+        return type(self).supernet is not Space.supernet
+
+    @property
     def factors(self) -> tuple[int, ...]:
         """How many options each decision of a relaxed search has; those of the space, here."""
         return self.choices

@@ -6,6 +6,7 @@ an offset into the mapped file.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
@@ -24,7 +25,9 @@ from numpy.typing import NDArray
 
 from nasbench.errors import BadFile, BadValue, NasbenchError, NotRecorded
 from nasbench.find import find, unknown
+from nasbench.recipe import Recipe, Trainable
 from nasbench.seal import room, seal, verify
+from nasbench.space import Scale
 from nasbench.table import Column, Info, Point, Rows, Table
 
 if TYPE_CHECKING:
@@ -258,6 +261,17 @@ class Benchmark:
             }
 
     @cached_property
+    def trained_by(self) -> dict[tuple[str, str], Trainable]:
+        """How the tables of a packed file were trained, by space and task, where it is told."""
+        found = {}
+        for key, content in json.loads(self.header.get(RECIPES, "{}")).items():
+            space, task = key.split("/")
+            scale = content["recipe"]["scale"]
+            recipe = Recipe(**{**content["recipe"], "scale": scale and Scale(**scale)})
+            found[space, task] = Trainable(f"{self.name}/{key}", content["space"][0], recipe)
+        return found
+
+    @cached_property
     def spaces(self) -> dict[str, tuple[str, ...]]:
         """The spaces, and the tasks recorded on each."""
         own = {"arch", "name", "trained_as", "info"}
@@ -310,6 +324,7 @@ class Benchmark:
                 self._array(group, "seconds") if "seconds" in group else None,
                 schedule,
                 self.header["content_sha256"],
+                self.trained_by.get((space, task)),
             )
 
     def _rows_of(self, space: str) -> Rows:

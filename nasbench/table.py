@@ -22,6 +22,8 @@ from nasbench.task import Metric, Task
 if TYPE_CHECKING:
     import pandas as pd
 
+    from nasbench.recipe import Trainable
+
 Floats: TypeAlias = NDArray[np.float64]
 Key: TypeAlias = Architecture | str | int
 """How an architecture is asked for: the tuple, its published spelling, or its row number."""
@@ -153,7 +155,8 @@ class Table:
     `address` is BENCHMARK/SPACE/TASK, for messages; `answers` is what a lookup gives unless told
     otherwise: the epoch with the best main validation metric, or the last. `epoch` (E,) and `seed`
     (S,) are the coordinates (a seed of -1 was not told); `seconds` is cumulative: (N, S, E), (N, S)
-    at the end, or None. `content_sha256` is the checksum of the benchmark's file.
+    at the end, or None. `content_sha256` is the checksum of the benchmark's file, `trained_by` how
+    its networks were trained, where they can be trained again.
     """
 
     address: str
@@ -166,6 +169,7 @@ class Table:
     seconds: NDArray[np.float32] | None = None
     schedule: str = "full"
     content_sha256: str = ""
+    trained_by: Trainable | None = None
     _lists: dict[Any, list[float]] = field(default_factory=dict, init=False, repr=False)
     _records: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 

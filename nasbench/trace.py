@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import BadFile, BadValue
+from nasbench.metrics.regret import incumbent
 from nasbench.search import Outcome, Query
 from nasbench.table import Floats
 
@@ -39,6 +40,10 @@ class Traces:
     `head` says what was run: enough to repeat it. `seed` (R,) tells the runs apart, run r has steps
     `start[r]` to `start[r + 1]`. Per step: the architecture (T, D), the epochs it was trained for,
     the validation value in the task's unit, and the seconds this training took (NaN if unknown).
+
+    Of a one-shot method a step is an epoch of its supernet, the architecture is what it would pick
+    then, and the value what a full training of that gives (NaN: there is none). `info` has more
+    numbers (T,) for each step, by name.
     """
 
     head: Mapping[str, Any]
@@ -48,10 +53,17 @@ class Traces:
     epochs: NDArray[np.int32]
     value: Floats
     seconds: Floats
+    info: Mapping[str, Floats] = field(default_factory=dict[str, "Floats"])
 
     @classmethod
-    def record(cls, head: Mapping[str, Any], runs: Mapping[int, Sequence[Outcome]]) -> Traces:
-        """Make columns of the outcomes of each seed."""
+    def record(
+        cls,
+        head: Mapping[str, Any],
+        runs: Mapping[int, Sequence[Outcome]],
+        info: Sequence[Mapping[str, float]] = (),
+    ) -> Traces:
+        """Make columns of the outcomes of each seed, and of what is told about each step."""
+        names = sorted({name for step in info for name in step})
         steps = list(chain.from_iterable(runs.values()))
         genes = chain.from_iterable(outcome.query.arch for outcome in steps)
 
@@ -66,6 +78,7 @@ class Traces:
             column((outcome.cost.epochs for outcome in steps), "epochs"),
             column((outcome.value for outcome in steps), "value"),
             column((outcome.cost.seconds for outcome in steps), "seconds"),
+            {name: column((s.get(name, np.nan) for s in info), "value") for name in names},
         )
 
     def __len__(self) -> int:
@@ -83,6 +96,8 @@ class Traces:
                 np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True)
                 for name in _COLUMNS
             )
+            and self.info.keys() == other.info.keys()
+            and all(np.array_equal(self.info[n], other.info[n], equal_nan=True) for n in self.info)
         )
 
     __hash__ = None  # type: ignore[assignment]
@@ -102,6 +117,18 @@ class Traces:
         ]
 
     @property
+    def one_shot(self) -> bool:
+        """Whether these are choices of a one-shot method, of which the last one counts."""
+        return "one_shot" in self.head
+
+    @property
+    def judged(self) -> NDArray[np.int64]:
+        """The step (T,) that its run would be judged by if it ended at each: see `incumbent`."""
+        if self.one_shot:
+            return np.arange(len(self.value))
+        return incumbent(self.score, self.epochs, self.start)
+
+    @property
     def score(self) -> Floats:
         """The values (T,) turned so that more is better."""
         return int(self.head["sign"]) * self.value
@@ -114,7 +141,12 @@ class Traces:
         step = np.arange(1, len(self.value) + 1) - np.repeat(self.start[:-1], lengths)
         columns: dict[str, Any] = {"seed": np.repeat(self.seed, lengths), "step": step}
         columns["arch"] = list(map(tuple, self.arch.tolist()))
-        columns |= {"epochs": self.epochs, "value": self.value, "seconds": self.seconds}
+        columns |= {
+            "epochs": self.epochs,
+            "value": self.value,
+            "seconds": self.seconds,
+            **self.info,
+        }
         return pd.DataFrame(columns)
 
     def save(self, path: Path) -> None:
@@ -123,6 +155,7 @@ class Traces:
 
         head = np.frombuffer(json.dumps(dict(self.head), sort_keys=True).encode(), np.uint8)
         columns = {name: getattr(self, name).astype(kind) for name, kind in _COLUMNS.items()}
+        columns |= {f"info_{name}": values for name, values in self.info.items()}
         with atomic(path) as file:
             np.savez_compressed(file, head=head, **columns)
 
@@ -133,6 +166,8 @@ class Traces:
             with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 head = dict(json.loads(file["head"].tobytes()))
                 columns = {name: file[name] for name in _COLUMNS}
+                more = [name for name in file.files if name.startswith("info_")]
+                info = {name.removeprefix("info_"): file[name] for name in more}
         except Exception as error:  # a damaged archive fails in many ways
             raise BadFile(f"{path} is no file of traces: {error}") from error
         if lacks := sorted(_HEAD - head.keys()):
@@ -147,10 +182,11 @@ class Traces:
             if array.dtype != np.dtype(_COLUMNS[name]) or array.ndim != 1 + (name == "arch"):
                 raise BadFile(f"{path} was changed: {name} has another type or other axes")
         start, steps = columns["start"], {len(columns[name]) for name in _STEPS}
+        steps |= {len(np.atleast_1d(values)) for values in info.values()}
         whole = len(start) == len(columns["seed"]) + 1 and start[0] == 0
         if not whole or (np.diff(start) < 0).any() or steps != {start[-1]}:
             raise BadFile(f"{path} is no file of traces: its columns don't fit together")
-        return cls(head, **columns)
+        return cls(head, **columns, info=info)
 
     @classmethod
     def join(cls, blocks: Sequence[Traces]) -> Traces:
@@ -174,4 +210,9 @@ class Traces:
             np.concatenate([block.epochs for block in blocks]),
             np.concatenate([block.value for block in blocks]),
             np.concatenate([block.seconds for block in blocks]),
+            {
+                name: np.concatenate([block.info[name] for block in blocks])
+                for name in blocks[0].info
+                if all(name in block.info for block in blocks)
+            },
         )

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Self
+
+import numpy as np
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import BadValue, NotRecorded
@@ -16,6 +19,7 @@ from nasbench.pool import Processes, each
 from nasbench.recipe import Trainable, Trained
 from nasbench.search import Outcome, Problem, Query
 from nasbench.space import Architecture
+from nasbench.table import Floats
 
 
 def require_torch(device: str = "cpu") -> None:
@@ -78,7 +82,7 @@ class FromTraining:
     ) -> None:
         require_torch()
         self.where, self.epochs = where, where.recipe.epochs
-        self.has = frozenset({"curves", "networks"})
+        self.has = frozenset({"curves", "networks"} | ({"live"} if where.space.shares else set()))
         self._seed, self._workers, self._tick = seed, workers, tick
         self._journal = journal or Journal(where.address.partition("/")[0])
         self._pool: Processes | None = None
@@ -123,6 +127,21 @@ class FromTraining:
         value = trained.curves[f"valid/{metric.name}"][epochs - 1]
         cost = Cost(1, epochs, trained.seconds[epochs - 1])
         return Outcome(query, value, metric.sign * value, cost)
+
+    def truth(self, arch: Architecture) -> float:
+        """Recall a full training, if there was one."""
+        known = self._journal.find(self.where, arch, self._seed, self.epochs)
+        return known.curves[f"valid/{self.where.task.metric.name}"][-1] if known else math.nan
+
+    def ranked(self) -> tuple[list[Architecture], Floats]:
+        """Return all that was trained for the full length."""
+        space, metric = self.where.space, self.where.task.metric
+        known = {
+            space.read(name): trained.curves[f"valid/{metric.name}"][-1]
+            for (name, seed), trained in sorted(self._journal.full(self.where).items())
+            if seed == self._seed
+        }
+        return list(known), metric.sign * np.array(list(known.values()))
 
     def problem(self, budget: Budget) -> Problem:
         """Say what a method may know: what is counted, not measured, is known before training."""

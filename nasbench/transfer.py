@@ -20,7 +20,7 @@ from nasbench.errors import BadFile, BadValue, NotApplicable
 from nasbench.evaluate import has, missing
 from nasbench.find import unknown
 from nasbench.loop import SOURCE_SEEDS, Method, origin
-from nasbench.metrics.regret import anytime, incumbent, regret
+from nasbench.metrics.regret import anytime, regret
 from nasbench.metrics.statistics import Interval, interval
 from nasbench.metrics.transfer import gain, negative_rate, speed_up
 from nasbench.report.score import rows
@@ -263,7 +263,7 @@ def _faster(moved: Traces, reached: float, total: Traces, table: Table, truth: F
 
 def _regrets(traces: Traces, table: Table, truth: Floats) -> Floats:
     """Return for every step (T,) the regret of what its run would be judged by."""
-    judged = incumbent(traces.score, traces.epochs, traces.start)
+    judged = traces.judged
     return regret(truth, rows(table, traces.arch)[judged])
 
 

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from nasbench.budget import Budget
-from nasbench.find import find
+from nasbench.find import find, names
 from nasbench.loop import SOURCE_SEEDS, Method, run
 from nasbench.search import Runner
 from nasbench.space import Space
@@ -25,6 +25,9 @@ ERROR = Task("made_up", Metric("error", "min", "%", (0.0, inf)))
 """A task whose main metric gets better when it gets less."""
 
 EPOCHS, SEEDS = 9, 3
+
+ONE_SHOT = [name for name in names("runners") if "live" in Method(name).needs]
+BLACK_BOX = [name for name in names("runners") if name not in ONE_SHOT]
 
 
 def made_up(space: str | Space = "transnas_cell", task: str | Task = "class_scene") -> Table:

@@ -24,13 +24,12 @@ from nasbench.__main__ import main
 from nasbench.benchmark import trainable
 from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, NoMemory, NotRecorded
-from nasbench.find import names
 from nasbench.journal import Journal
 from nasbench.loop import Method, run_method
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
 from nasbench.training import FromTraining
-from tests.made_up import history
+from tests.made_up import BLACK_BOX, history
 from tests.shapes import BENCHMARK
 from tests.test_pool import ctrl_c
 
@@ -362,7 +361,7 @@ def test_what_another_device_trained_is_not_taken_for_ours(
         assert len(rows(tmp_path / "home" / "trainings" / "shapes.sqlite")) == kept
 
 
-@pytest.mark.parametrize("runner", names("runners"))
+@pytest.mark.parametrize("runner", BLACK_BOX)
 def test_every_runner_trains(runner: str) -> None:
     where = shapes("class_scene", epochs=1, train=64)
     method, budget, known = Method(runner), Budget(queries=5), history(runner, where, [0, 1])

@@ -30,7 +30,7 @@ from nasbench.store import Benchmark, write
 from nasbench.study import choose
 from nasbench.table import Column, Point, Table
 from nasbench.trace import Traces
-from tests.made_up import EPOCHS, ERROR, history, made_up, write_made_up
+from tests.made_up import BLACK_BOX, EPOCHS, ERROR, history, made_up, write_made_up
 
 SPACES = names("spaces")
 ROWS = range(0, 3000, 271)
@@ -81,7 +81,7 @@ def test_best_networks_by_a_loss_are_the_smallest(errors: Table) -> None:
     assert found == sorted(errors.values())[:5]
 
 
-@pytest.mark.parametrize("runner", names("runners"))
+@pytest.mark.parametrize("runner", BLACK_BOX)
 def test_a_search_walks_down_a_loss(runner: str, errors: Table) -> None:
     """NASLib: a negative loss is called accuracy, a positive one has no search."""
     known = history(runner, errors, range(3))
@@ -161,7 +161,7 @@ def test_a_search_can_not_see_the_test(table: Table) -> None:
     main = table.task.metric.name
     worst = Column(np.zeros_like(table.trials("test")), f"valid {main}")
     other = replace(table, columns={**table.columns, Point("best", "test", main): worst})
-    for runner in names("runners"):
+    for runner in BLACK_BOX:
         known = history(runner, table, range(2))
         traces = [run(runner, where, range(2), history=known) for where in (table, other)]
         assert traces[0] == traces[1]

@@ -27,10 +27,10 @@ from nasbench.search import AskTell, Outcome, Problem, Query, Runner, Search, as
 from nasbench.space import Architecture, Grid, Scale
 from nasbench.table import Table
 from nasbench.trace import Traces
-from tests.made_up import ERROR, history, made_up
+from tests.made_up import BLACK_BOX, ERROR, history, made_up
 
 ROOT = Path(__file__).parents[1]
-RUNNERS = names("runners")
+RUNNERS = BLACK_BOX
 BUDGET = Budget(queries=60)
 
 

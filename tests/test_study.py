@@ -80,7 +80,7 @@ def thinks_for_ever(problem: Problem, rng: np.random.Generator) -> Search:
 def test_a_method_that_never_asks_is_stopped(
     bench: Benchmark, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nasbench.loop.PATIENCE", 0.3)
+    monkeypatch.setattr("nasbench.watch.PATIENCE", 0.3)
     table = bench["cell", "jigsaw"]
     with pytest.raises(RunnerFailed, match="seed 0, step 2: it asked nothing for 0"):
         run(thinks_for_ever, table, [0], BUDGET)

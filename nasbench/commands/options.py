@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +12,7 @@ from typing import Annotated
 import typer
 
 from nasbench.budget import Budget
-from nasbench.errors import BadValue
+from nasbench.errors import BadValue, NotApplicable
 from nasbench.find import names
 from nasbench.loop import Method
 from nasbench.shard import WHOLE, Shard
@@ -95,10 +96,18 @@ def point_at(at: str | None) -> str | int | None:
 
 
 def methods_of(runners: str | None, *, history: bool) -> list[Method]:
-    """Read methods; where none is named, all that learn from other tasks, or all that don't."""
+    """Read methods; where none is named, all that learn from other tasks, or all that don't.
+
+    One-shot methods, which train for minutes, have to be named.
+    """
     if named := listed(runners):
         return [Method.parse(text) for text in named]
-    return [each for each in map(Method, names("runners")) if ("history" in each.needs) == history]
+    found = []
+    for name in names("runners"):
+        with suppress(NotApplicable):  # without torch there are no one-shot methods
+            found.append(Method(name))
+    black_box = (method for method in found if "live" not in method.needs)
+    return [method for method in black_box if ("history" in method.needs) == history]
 
 
 def budget_of(queries: int | None, epochs: int | None, seconds: float | None) -> Budget:

@@ -102,7 +102,9 @@ def study(
     ] = None,
     runners: Annotated[
         str | None,
-        typer.Option(help="Comma-separated names or files; all that learn from one task."),
+        typer.Option(
+            help="Comma-separated names or files; all black-box ones that learn from one task."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(help="Runs with seeds 0 to N - 1.")] = 100,
     queries: Queries = None,

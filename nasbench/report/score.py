@@ -17,7 +17,6 @@ from nasbench.metrics.ranking import kendall_matrix, ranks
 from nasbench.metrics.regret import (
     anytime,
     area,
-    incumbent,
     normalised_regret,
     percentile,
     regret,
@@ -47,7 +46,7 @@ class Result:
     `found` (R,) are the rows that the runs would be judged by in the end, `curve` (R, G) is the
     validation regret on the study's grid, `time` (R,) what was spent when it first was the
     `target` or less. Of `trainings` in all, `distinct` were the first ones of their run of an
-    architecture, and `full` ones of the full length.
+    architecture, and `full` ones of the full length; a one-shot method has none of them.
     """
 
     seed: NDArray[np.int64]
@@ -116,7 +115,7 @@ def _result(traces: Traces, table: Table, along: Axis) -> Result:
     start, seed = traces.start[np.append(begun, True)], traces.seed[begun]
     asked = rows(table, traces.arch)
     _check(traces, table, asked)
-    row = asked[incumbent(traces.score, traces.epochs, start)]
+    row = asked[traces.judged]
     price = np.ones(len(row)) if along.price == "queries" else getattr(traces, along.price)
     regrets = regret(table.scores(), row)
     run = np.repeat(np.arange(len(seed)), np.diff(start))
@@ -125,9 +124,9 @@ def _result(traces: Traces, table: Table, along: Axis) -> Result:
         row[start[1:] - 1],
         anytime(price, regrets, start, along.grid),
         time_to_target(price, regrets, start, target(table)),
-        len(row),
-        len(np.unique(run * len(table) + asked)),
-        int((traces.epochs == table.epochs).sum()),
+        0 if traces.one_shot else len(row),
+        0 if traces.one_shot else len(np.unique(run * len(table) + asked)),
+        0 if traces.one_shot else int((traces.epochs == table.epochs).sum()),
     )
 
 
@@ -150,8 +149,9 @@ def rows(table: Table, archs: NDArray[np.int8]) -> NDArray[np.int64]:
 
 def _check(traces: Traces, table: Table, asked: NDArray[np.int64]) -> None:
     """Raise `BadValue` where a trace says something else than the table does."""
-    for epochs in np.unique(traces.epochs).tolist():
-        at = np.flatnonzero(traces.epochs == epochs)
+    trained = np.full_like(traces.epochs, table.epochs) if traces.one_shot else traces.epochs
+    for epochs in np.unique(trained).tolist():
+        at = np.flatnonzero(trained == epochs)
         said, true = traces.value[at], table.answer(epochs)[asked[at]]
         if len(wrong := np.flatnonzero((said != true) & ~(np.isnan(said) & np.isnan(true)))):
             step = int(at[wrong[0]])

@@ -96,7 +96,20 @@ class SuperCells(nn.Module):
             SuperCell(part) if isinstance(part[0], layout.Slot) else graph.Graph(part)
             for part in chain
         )
+        layers = [
+            [each.layers[0] if isinstance(each, layout.Slot) else each.layer for each in part]
+            for part in chain
+        ]
+        self.ends = [(part[0], part[-1]) for part in layers]
         shared(self)
+
+    def features(self, shape: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+        """Return the shapes that features of an image (C, H, W) can have: there is only one."""
+        channels, height, width = shape
+        for first, last in self.ends:
+            channels = last.c_out
+            height, width = -(-height // first.stride), -(-width // first.stride)
+        return [(channels, height, width)]
 
     def forward(self, x: Tensor, word: Word) -> Features:
         """Turn images (B, 3, H, W) into features (B, C, h, w)."""

@@ -1,0 +1,253 @@
+"""What every one-shot method must do: drop a file in runners/ and it is tested.
+
+The truth is made up; what is trained are the squares of `tests.shapes`, for a few steps.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench.benchmark import home, trainable
+from nasbench.budget import Budget
+from nasbench.errors import BadValue, NotApplicable, RunnerFailed
+from nasbench.loop import Method, run, run_method
+from nasbench.search import Choice, Problem, Training
+from nasbench.table import Table
+from nasbench.trace import Traces
+from nasbench.training import FromTraining
+from tests.made_up import ONE_SHOT, made_up
+from tests.shapes import BENCHMARK
+
+torch = pytest.importorskip("torch")
+
+ROOT = Path(__file__).parents[1]
+SHAPES = str(ROOT / "tests" / "shapes.py")
+assert BENCHMARK.live
+TASKS = list(BENCHMARK.live.recipes)
+TWO = Budget(epochs=2)
+FAST: dict[str, dict[str, Any]] = {"random_weight_sharing": {"draws": 20, "glance": 3}}
+"""Hyper-parameters of methods whose own make the last choice long."""
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("nasbench.oneshot.RANKED", 8)
+
+
+def table(task: str = "class_scene", space: str = "cell", **changes: Any) -> Table:
+    """Return a table of made-up values, and say that squares were trained for it."""
+    where, _ = trainable(f"{SHAPES}/{space}/{task}")
+    where = replace(where, recipe=replace(where.recipe, train=128, batch=16, **changes))
+    return replace(made_up(where.space, where.task), trained_by=where)
+
+
+def trial(
+    runner: Any, where: Table, seeds: Any = (0,), budget: Budget = TWO, **more: Any
+) -> Traces:
+    """Run a method with few last looks."""
+    params = FAST.get(runner, {}) if isinstance(runner, str) else {}
+    return run(runner, where, seeds, budget, **params, **more)
+
+
+def without_seconds(traces: Traces) -> Traces:
+    """Return what must be equal when a run is done again."""
+    return replace(traces, seconds=np.zeros_like(traces.seconds))
+
+
+@pytest.mark.parametrize("space", ["cell", "macro"])
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_runs_on_both_spaces(runner: str, space: str) -> None:
+    where = table(space=space)
+    traces = trial(runner, where)
+    assert all(tuple(arch) in where.space for arch in traces.arch.tolist())
+    assert traces.epochs.tolist() == [1, 1]
+    assert (traces.seconds > 0).all()
+    assert traces.value.tolist() == [where.value(tuple(arch)) for arch in traces.arch.tolist()]
+    assert traces.judged.tolist() == [0, 1]
+    assert {"saved_bytes", "tau", "untrained_tau", "supernet_tau"} <= traces.info.keys()
+    for name in ("tau", "untrained_tau", "supernet_tau"):
+        told = traces.info[name][~np.isnan(traces.info[name])]
+        assert len(told)
+        assert (abs(told) <= 1).all()
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_every_task(runner: str, task: str) -> None:
+    assert len(trial(runner, table(task), budget=Budget(epochs=1)).value) == 1
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_seeds(runner: str) -> None:
+    where = table()
+    both = without_seconds(trial(runner, where, [3, 4]))
+    assert without_seconds(trial(runner, where, [3, 4])) == both
+    alone = without_seconds(trial(runner, where, [4]))
+    assert alone.arch.tolist() == both.arch[2:].tolist()
+    told = {name: values[:2].tolist() for name, values in both.info.items()}
+    assert told != {name: values[2:].tolist() for name, values in both.info.items()}
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_same_seed_in_another_process(runner: str, tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from nasbench import oneshot; oneshot.RANKED = 8;"
+        "from tests.test_one_shot import table, trial;"
+        "trial(sys.argv[1], table(), [3]).save(Path(sys.argv[2]))"
+    )
+    there = tmp_path / "there.npz"
+    env = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2"}
+    subprocess.run([sys.executable, "-c", code, runner, there], cwd=ROOT, env=env, check=True)
+    here = trial(runner, table(), [3])
+    assert without_seconds(Traces.load(there)) == without_seconds(here)
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_global_state_is_left_alone(runner: str) -> None:
+    torch.manual_seed(3)
+    before, numpy = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
+    trial(runner, table(), budget=Budget(epochs=1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert str(np.random.get_state()) == numpy  # noqa: NPY002
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_a_killed_run_goes_on_from_its_last_choice(
+    runner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, budget = table(), Budget(epochs=3)
+    whole = trial(runner, where, [5], budget)
+    from nasbench.supernet import OneShot
+
+    saved, trained = OneShot.save, []
+
+    def die(live: OneShot, told: Any) -> None:
+        saved(live, told)
+        trained.append(len(told))
+        if len(told) < 3 and len(trained) < 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(OneShot, "save", die)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            trial(runner, where, [5], budget)
+    again = trial(runner, where, [5], budget)
+    assert trained == [1, 2, 3]  # no epoch twice
+    assert without_seconds(again) == without_seconds(whole)
+    assert not list((home().parent / "unfinished").iterdir())
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_a_loss_that_is_no_number(runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where = table()
+    monkeypatch.setattr(
+        type(where.task), "loss", lambda task, output, target: output.sum() * np.nan
+    )
+    with pytest.raises(RunnerFailed, match=rf"{runner}.*, seed 0, epoch 1: the loss was (nan|inf)"):
+        trial(runner, where)
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_live_answers_train_the_last_choice_alone(runner: str) -> None:
+    where = table().trained_by
+    assert where
+    with FromTraining(where) as evaluate:
+        method = Method(runner, FAST.get(runner, {}))
+        traces = run_method(method, evaluate, [0], TWO)
+        last = tuple(traces.arch[-1].tolist())
+        assert traces.value[-1] == evaluate.truth(last)
+        assert [arch for arch, _ in zip(*evaluate.ranked(), strict=True)] == [last]
+
+
+# ------------------------------------------------------------------------------------- the harness
+
+
+def constant(problem: Problem, rng: np.random.Generator, *, left: bool = False) -> Training:
+    """Train nothing, and choose by chance: the control."""
+    assert problem.live
+    for _ in problem.live.rounds():
+        yield Choice(problem.space.sample(rng), rank=lambda archs: [sum(arch) for arch in archs])
+        if left:
+            return
+
+
+needs = {"live"}
+
+
+def test_info_becomes_columns(tmp_path: Path) -> None:
+    traces = trial(constant, table(), [0, 1])
+    assert traces.info["tau"].shape == (4,)
+    assert traces.info["tau"][0] > 0.9  # the made-up values rise with the sum
+    assert {"seed", "step", "tau", "saved_bytes"} <= set(traces.frame().columns)
+    traces.save(tmp_path / "a.npz")
+    assert Traces.load(tmp_path / "a.npz") == traces
+    joined = Traces.join([trial(constant, table(), [seed]) for seed in (0, 1)])
+    assert without_seconds(joined) == without_seconds(traces)
+
+
+def test_finished_runs_are_taken_over() -> None:
+    done = trial(constant, table(), [0])
+    more = trial(constant, table(), [0, 1], done=done)
+    assert more.seconds[:2].tolist() == done.seconds.tolist()
+    longer = trial(constant, table(), [0], Budget(epochs=3), done=done)
+    assert len(longer.value) == 3
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (Budget(epochs=0.5), "a supernet is trained for one epoch at least"),
+        (Budget(seconds=1e-9), "no epoch of its supernet fits into"),
+    ],
+)
+def test_budgets_below_one_epoch(budget: Budget, message: str) -> None:
+    with pytest.raises(BadValue, match=message):
+        trial("random_weight_sharing", table(), budget=budget)
+
+
+def test_seconds_end_a_run() -> None:
+    whole = trial("random_weight_sharing", table())
+    some = Budget(seconds=whole.seconds[0] * 3.5)
+    assert 1 <= len(trial("random_weight_sharing", table(), budget=some).value) < 50
+
+
+@pytest.mark.parametrize("yields", [[1], [Choice((9,) * 6)], []])
+def test_what_is_no_choice(yields: list[Any]) -> None:
+    def wrong(problem: Problem, rng: np.random.Generator) -> Training:
+        yield from yields
+
+    with pytest.raises(RunnerFailed, match=r"wrong, seed 0, epoch 1: .*(Choice|not in|it ended)"):
+        run(wrong, table(), budget=TWO)
+    with pytest.raises(RunnerFailed, match="it ended after 1 of 2 epochs"):
+        run(constant, table(), budget=TWO, left=True)
+
+
+def test_where_nothing_can_be_trained() -> None:
+    with pytest.raises(NotApplicable, match="random_weight_sharing needs a supernet"):
+        trial("random_weight_sharing", made_up())
+
+
+def test_space_without_a_supernet() -> None:
+    by = table().trained_by
+    assert by
+    other = replace(by, space_name="nasbench_macro")
+    with pytest.raises(NotApplicable, match="random_weight_sharing needs a supernet"):
+        trial("random_weight_sharing", replace(made_up("nasbench_macro"), trained_by=other))
+
+
+def test_no_truth_reaches_the_method() -> None:
+    """The same is chosen whatever the table says."""
+    where = table()
+    other = replace(where, columns=dict(made_up(where.space, "jigsaw").columns), answers="final")
+    first, second = (trial("random_weight_sharing", each) for each in (where, other))
+    assert first.arch.tolist() == second.arch.tolist()
+    assert first.value.tolist() != second.value.tolist()
