@@ -405,6 +405,8 @@ def run_as_json(where: Table | Trainable, traces: Traces) -> dict[str, Any]:
         {"arch": arch, "epochs": epochs, "value": value, "seconds": seconds, "judged_by": step}
         for arch, epochs, value, seconds, step in zip(*(c.tolist() for c in columns), strict=True)
     ]
+    for i, step in enumerate(steps):
+        step |= {name: float(values[i]) for name, values in traces.info.items()}
     return {**traces.head, "seed": int(traces.seed[0]), "found": found, "steps": steps}
 
 
@@ -415,12 +417,21 @@ def print_run(where: Table | Trainable, traces: Traces) -> None:
     better = np.unique(pick)
     spent = np.cumsum(traces.seconds)
     print(f"{where.address}@{where.schedule} {traces.head['method']}, seed {int(traces.seed[0])}")
+    what = "epoch" if traces.one_shot else "query"
     print_table(
-        ("query", "architecture", f"valid {where.task.metric.name}", "seconds so far"),
-        [(i + 1, spell[i], traces.value[i], spent[i]) for i in better],
+        (what, "architecture", f"valid {where.task.metric.name}", *traces.info, "seconds so far"),
+        [
+            (i + 1, spell[i], traces.value[i], *(v[i] for v in traces.info.values()), spent[i])
+            for i in better
+        ],
     )
     epochs = int(traces.epochs.sum())
-    print(f"\n{len(pick)} queries, {epochs:,} epochs, {spent[-1]:,.0f} seconds of training")
+    done = (
+        f"{epochs:,} epochs of the supernet"
+        if traces.one_shot
+        else f"{len(pick)} queries, {epochs:,} epochs"
+    )
+    print(f"\n{done}, {spent[-1]:,.0f} seconds of training")
     if told := traces.head.get("networks"):
         print(f"scored before any training: {told}, unless its parameters say otherwise")
     if isinstance(where, Table):

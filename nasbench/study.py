@@ -27,7 +27,7 @@ from nasbench.table import Table
 from nasbench.trace import Traces
 
 BLOCK = 25
-"""Seeds in one unit of work and of storage."""
+"""Seeds in one unit of work and of storage; of a one-shot method, which takes minutes, only one."""
 
 
 BASELINE = "random_search"
@@ -165,19 +165,20 @@ def units(
     without = lacking(bench, methods, keys)
     every = [
         Unit(bench.path, key[0], key[1], bench[key].schedule, method, block, budget, out)
-        for key, method, block in product(keys, methods, blocks(seeds))
+        for key, method in product(keys, methods)
+        for block in blocks(seeds, 1 if "live" in method.needs else BLOCK)
         if (key, str(method)) not in without
     ]
     return left(bench, out, shard.of(every))
 
 
-def blocks(seeds: int) -> list[range]:
+def blocks(seeds: int, size: int = BLOCK) -> list[range]:
     """Cut seeds 0 to `seeds` - 1 into blocks; raises `BadValue` for none and for too many."""
     if seeds < 1:
         raise BadValue(f"a study of {seeds} seeds: it must be at least 1")
     if seeds > 1_000_000:
         raise BadValue(f"a study of {seeds} seeds: a million is the most")
-    return [range(first, min(first + BLOCK, seeds)) for first in range(0, seeds, BLOCK)]
+    return [range(first, min(first + size, seeds)) for first in range(0, seeds, size)]
 
 
 def left(bench: Benchmark, out: Path, every: Sequence[Unit]) -> list[Unit]:

@@ -5,6 +5,7 @@ The truth is made up; what is trained are the squares of `tests.shapes`, for a f
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nasbench.__main__ import main
 from nasbench.benchmark import home, trainable
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, NotApplicable, RunnerFailed
 from nasbench.loop import Method, run, run_method
 from nasbench.search import Choice, Problem, Training
+from nasbench.store import RECIPES, write
 from nasbench.table import Table
 from nasbench.trace import Traces
 from nasbench.training import FromTraining
@@ -251,3 +254,50 @@ def test_no_truth_reaches_the_method() -> None:
     first, second = (trial("random_weight_sharing", each) for each in (where, other))
     assert first.arch.tolist() == second.arch.tolist()
     assert first.value.tolist() != second.value.tolist()
+
+
+def written(path: Path) -> Path:
+    """Write a benchmark of two tables that say how they were trained."""
+    tables = [table("class_scene"), table("jigsaw")]
+    told = {f"cell/{t.task.name}": t.trained_by.content for t in tables if t.trained_by}
+    header = {"benchmark": "squares", "title": "Squares", "citation": "none", "answers": "best"}
+    header |= {"source": "made up", "source_sha256": "", "licence": "none", "notes": []}
+    write(
+        path,
+        {**header, "left_out": [], RECIPES: json.dumps(told, default=repr)},
+        [("cell", t) for t in tables],
+    )
+    return path
+
+
+def test_studies_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench, out = str(written(tmp_path / "squares.h5")), str(tmp_path / "study")
+    runner = "random_weight_sharing:draws=20:glance=3"
+    line = ["study", bench, "--out", out, "--epochs", "2", "--runners"]
+    line += [f"{runner},random_search", "--seeds", "2"]
+    assert main([*line, "--workers", "2"]) == 0
+    files = sorted(Path(out).rglob("seeds_*.npz"))
+    assert len(files) == 2 * (2 + 1)  # one file a seed, and one for all of random search
+    before = [file.read_bytes() for file in files]
+    assert main(line) == 0
+    assert "0 to do" in capsys.readouterr().out
+    assert [file.read_bytes() for file in files] == before
+    assert main(["report", out, "--bench", bench]) == 0
+    page = (Path(out) / "report" / "report.md").read_text()
+    assert "One-shot methods" in page
+    assert "tau, untrained" in page
+    assert list((Path(out) / "report").glob("choices_cell.*"))
+
+
+def test_one_run_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = written(tmp_path / "squares.h5")
+    line = ["run", f"{bench}/jigsaw/random_weight_sharing:draws=20/1", "--epochs", "2"]
+    assert main(line) == 0
+    said = capsys.readouterr().out
+    assert "2 epochs of the supernet" in said
+    assert "untrained_tau" in said
+    assert main([*line, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["one_shot"]["epochs"] == 2
+    assert len(told["steps"]) == 2
+    assert {"tau", "saved_bytes", "seconds"} <= told["steps"][1].keys()

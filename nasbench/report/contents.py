@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from nasbench.report.best import best
 from nasbench.report.checklist import checklist
+from nasbench.report.choices import choices
 from nasbench.report.differences import in_pairs, over
 from nasbench.report.gather import Study
 from nasbench.report.overview import agreeing, leaders, ranking, without_search
@@ -24,6 +25,7 @@ SECTIONS: tuple[Section, ...] = (
     ranking,
     on_the_way,
     found,
+    choices,
     in_pairs,
     over,
     best,
@@ -58,7 +60,8 @@ def _definitions(study: Study) -> Iterator[str]:
     price = axis(study.budget).price
     yield (
         "Found: of the architectures that a run trained for the most epochs, the one with the best "
-        "validation value, the earliest if several are equal."
+        "validation value, the earliest if several are equal. Of a one-shot method: its last "
+        "choice."
     )
     yield (
         "Validation regret: the best validation value in the table minus that of what was found, "

@@ -17,6 +17,7 @@ LABELS = {
     "queries": "trainings asked for (queries)",
     "epochs": "epochs of training",
     "seconds": "hours of training",
+    "supernet": "epochs of the supernet",
 }
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)), (0, (6, 1.5, 1, 1.5)))
 
@@ -36,7 +37,13 @@ class Panel(NamedTuple):
     curves: Mapping[str, Floats]
 
 
-def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: Floats) -> Drawn:
+def anytime(
+    panels: Sequence[Panel],
+    methods: Sequence[str],
+    price: str,
+    grid: Floats,
+    logarithmic: bool = True,
+) -> Drawn:
     """Draw one panel a task: the median over runs, in a band from quartile to quartile."""
     import seaborn as sns
 
@@ -58,7 +65,9 @@ def anytime(panels: Sequence[Panel], methods: Sequence[str], price: str, grid: F
             axes.set_xlim(0, spent[-1])
             axes.grid(color="0.92")
             quartiles = np.array([summarise(runs)[2:] for runs in curves.values()])
-            floor = _scale(axes, quartiles[np.isfinite(quartiles)], quartiles[:, 1])
+            floor = -np.inf
+            if logarithmic:
+                floor = _scale(axes, quartiles[np.isfinite(quartiles)], quartiles[:, 1])
             for method, (low, middle, top) in zip(
                 curves, np.maximum(quartiles, floor), strict=True
             ):
