@@ -22,6 +22,7 @@ from nasbench.budget import Budget
 from nasbench.errors import BadValue, NotApplicable, RunnerFailed
 from nasbench.loop import Method, run, run_method
 from nasbench.search import Choice, Problem, Training
+from nasbench.space import Scale
 from nasbench.store import RECIPES, write
 from nasbench.table import Table
 from nasbench.trace import Traces
@@ -46,10 +47,11 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasbench.oneshot.RANKED", 8)
 
 
-def table(task: str = "class_scene", space: str = "cell", **changes: Any) -> Table:
+def table(task: str = "class_scene", space: str = "cell") -> Table:
     """Return a table of made-up values, and say that squares were trained for it."""
     where, _ = trainable(f"{SHAPES}/{space}/{task}")
-    where = replace(where, recipe=replace(where.recipe, train=128, batch=16, **changes))
+    scale = Scale(4, 1, 2, modules=2 if space == "cell" else None)
+    where = replace(where, recipe=replace(where.recipe, train=64, batch=16, scale=scale))
     return replace(made_up(where.space, where.task), trained_by=where)
 
 
@@ -260,7 +262,12 @@ def written(path: Path) -> Path:
     """Write a benchmark of two tables that say how they were trained."""
     tables = [table("class_scene"), table("jigsaw")]
     told = {f"cell/{t.task.name}": t.trained_by.content for t in tables if t.trained_by}
-    header = {"benchmark": "squares", "title": "Squares", "citation": "none", "answers": "best"}
+    header: dict[str, Any] = {
+        "benchmark": "squares",
+        "title": "Squares",
+        "citation": "none",
+        "answers": "best",
+    }
     header |= {"source": "made up", "source_sha256": "", "licence": "none", "notes": []}
     write(
         path,
