@@ -37,7 +37,11 @@ SHAPES = str(ROOT / "tests" / "shapes.py")
 assert BENCHMARK.live
 TASKS = list(BENCHMARK.live.recipes)
 TWO = Budget(epochs=2)
-FAST: dict[str, dict[str, Any]] = {"random_weight_sharing": {"draws": 20, "glance": 3}}
+FAST: dict[str, dict[str, Any]] = {
+    "random_weight_sharing": {"draws": 20, "glance": 3},
+    "spos": {"population": 12, "generations": 2, "parents": 3, "mutants": 4, "crossings": 4}
+    | {"recalibrate": 1, "glance": 3},
+}
 """Hyper-parameters of methods whose own make the last choice long."""
 
 
