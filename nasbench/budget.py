@@ -7,7 +7,7 @@ from math import inf
 
 from nasbench.errors import BadValue
 
-SUPERNET_EPOCHS = 50
+SUPERNET_EPOCHS = 30
 """Length of a one-shot run whose budget says nothing of epochs."""
 
 

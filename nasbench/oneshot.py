@@ -138,7 +138,7 @@ def _run(
                     break
                 arch = where.space.check(choice.arch)
                 info = {name: float(value) for name, value in choice.info.items()}
-                info |= {"saved_bytes": float(live.saved_bytes)}
+                info |= {"samples": float(live.samples), "saved_bytes": float(live.saved_bytes)}
                 if not chosen:
                     info |= untrained
                 if choice.rank is not None:

@@ -85,8 +85,8 @@ class Choice:
     """A one-shot method's word after an epoch: the architecture it would pick now.
 
     `rank(archs)` scores others the way it ranks them (more is better), if it does. `info` are
-    numbers worth knowing, by name; `entropy` is in nats, `macs` an expectation, `samples` the
-    number of architectures drawn since the run began. What it cost is measured, not said.
+    numbers worth knowing, by name; `entropy` is in nats, `macs` an expectation. What it cost is
+    measured, not said.
     """
 
     arch: Architecture

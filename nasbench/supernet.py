@@ -29,7 +29,8 @@ from nasbench.live import Inputs, build, load, optimizer
 from nasbench.nets import Network, count_encoders, seen
 from nasbench.recipe import Trainable
 from nasbench.space import Architecture
-from nasbench.spaces.blocks.supernet import Word, shared
+from nasbench.spaces.blocks.supernet import Word as Word
+from nasbench.spaces.blocks.supernet import shared
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
@@ -169,7 +170,8 @@ class OneShot:
 
     `epochs` is its length: an epoch is one pass over the images that weights are trained on.
     `state` is the file of what must survive, rewritten after each choice. `begun()` is called
-    before the first epoch; what that takes, `aside`, is not the method's.
+    before the first epoch; what that takes, `aside`, is not the method's. A method counts the
+    architectures it draws in `samples`.
     """
 
     where: Trainable
@@ -181,6 +183,7 @@ class OneShot:
     done: int = 0
     aside: float = 0.0
     saved_bytes: int = 0
+    samples: int = 0
     net: Supernet | None = None
     _kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
     _rated: list[Optimizer] = field(default_factory=list[Optimizer])
@@ -331,6 +334,7 @@ class OneShot:
 
         state = {
             "told": told,
+            "samples": self.samples,
             "kept": {name: kept.state_dict() for name, kept in self._kept.items()},
             "torch": self.rng.get_state(),
             "numpy": repr(self.numpy.bit_generator.state),
@@ -365,4 +369,4 @@ class OneShot:
         _ = self._order  # drawn before anything else in any run
         self.rng.set_state(self._loaded["torch"])
         self.numpy.bit_generator.state = literal_eval(self._loaded["numpy"])
-        self.done = len(self._loaded["told"])
+        self.done, self.samples = len(self._loaded["told"]), self._loaded["samples"]

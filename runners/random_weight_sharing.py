@@ -48,12 +48,12 @@ def search(
             weights.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             weights.step()
+            live.samples += 1
         many = draws if epoch == live.epochs - 1 else glance
         archs = [space.sample(rng) for _ in range(many)]
         yield Choice(
             best(live, net, archs, finalists, images),
             rank=lambda archs: live.score(net, archs),
-            info={"samples": (epoch + 1) * live.steps()},
         )
 
 

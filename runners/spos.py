@@ -47,6 +47,7 @@ def search(
             weights.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             weights.step()
+            live.samples += 1
 
         known: dict[Architecture, float] = {}
 
@@ -66,7 +67,6 @@ def search(
         yield Choice(
             max(known, key=known.__getitem__),
             rank=lambda archs: live.score(net, archs, recalibrate=recalibrate),
-            info={"samples": (epoch + 1) * live.steps()},
         )
 
 

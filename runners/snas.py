@@ -1,0 +1,73 @@
+"""SNAS (Xie, Zheng, Liu and Lin, ICLR 2019): weights and logits in one backward pass.
+
+Every option runs, weighed by a sample of the concrete distribution, and one loss on the training
+images has the gradients of both:
+
+    Z = softmax((alpha + G) / tau);  E_Z[L(w, Z)] + eta log E[C]
+
+Faithful: these equations, a single level (all images train both), tau falling linearly from 1 to
+0.03 by epochs, logits that begin at 1 with a spread of 0.01, Adam for them, and the gradients of
+weights and logits clipped at 5 and 10. E[C] are the expected multiply-adds, exactly; that the
+penalty is their logarithm, and eta = 1.5e-3, is from the authors' code. The choice is the likeliest
+option of every edge, zeros included.
+
+*Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); the macro space, where
+widths are masked, depths mixed, and resolutions drawn.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import Adam
+
+from nasbench.parts.oneshot.distribution import Distribution, choice
+from nasbench.parts.oneshot.relaxation import gumbel, gumbel_softmax, soft
+from nasbench.parts.oneshot.schedules import linear
+from nasbench.search import Problem, Training
+
+needs = {"live"}
+
+
+def search(
+    problem: Problem,
+    rng: np.random.Generator,
+    *,
+    tau_max: float = 1.0,
+    tau_min: float = 0.03,
+    eta: float = 1.5e-3,
+    learning_rate: float = 3e-4,
+    weight_decay: float = 1e-3,
+    mean: float = 1.0,
+    spread: float = 0.01,
+    clip: float = 5.0,
+    clip_logits: float = 10.0,
+) -> Training:
+    """Train weights and logits together; `eta` is the price of multiply-adds, 0 for none.
+
+    Logits begin as normal noise of this `mean` and `spread`, and decay.
+    """
+    live = problem.live
+    assert live is not None
+    net, alpha, macs = live.supernet(), Distribution(problem.space), torch.from_numpy(live.macs)
+    nn.init.normal_(alpha.logits, mean, spread, generator=live.rng)
+    weights = live.optimizer(net)
+    adam = Adam([alpha.logits], learning_rate, (0.5, 0.999), weight_decay=weight_decay)
+    live.keep(net=net, alpha=alpha, weights=weights, adam=adam)
+    for epoch in live.rounds():
+        tau = linear(tau_max, tau_min, epoch, live.epochs)
+        for (batch,) in live.batches():
+            z = [gumbel_softmax(a, tau, gumbel(len(a), live.rng)) for a in alpha.split()]
+            loss = live.loss(net(batch.x, soft(z, alpha.apart(live.rng))), batch.target)
+            if eta:
+                loss = loss + eta * alpha.expected(macs).log()
+            weights.zero_grad()
+            adam.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            clip_grad_norm_(net.parameters(), clip)
+            clip_grad_norm_([alpha.logits], clip_logits)
+            weights.step()
+            adam.step()
+        yield choice(alpha, live.macs)
