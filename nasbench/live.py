@@ -139,7 +139,7 @@ class Training:
         order = torch.randperm(len(self.data), generator=self.rng)[: self.steps * recipe.batch]
         total = torch.zeros((), device=self.device)
         self.net.train()
-        for index in order.split(recipe.batch):  # type: ignore[no-untyped-call]
+        for index in order.split(recipe.batch):
             for group in optimizer.param_groups:
                 group["lr"] = recipe.rate((self.done + 0.5) / (self.steps * recipe.epochs))
             x, target = self.inputs(self.data, index, self.rng, augment=True)
@@ -150,11 +150,11 @@ class Training:
                 own, part = task.adversarial_losses(self.critic, output, target)
                 loss = loss + part
             optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimizer.step()
             if self.critic is not None:
                 self.referee.zero_grad()
-                own.backward()  # type: ignore[no-untyped-call]
+                own.backward()
                 self.referee.step()
             self.done += 1
             tick()
@@ -166,7 +166,7 @@ class Training:
         task, data = self.where.task, load(self.where, split)
         meter, rng = task.meter(self.where.label), Generator().manual_seed(0)
         self.net.eval()
-        for index in torch.arange(len(data)).split(self.where.recipe.batch):  # type: ignore[no-untyped-call]
+        for index in torch.arange(len(data)).split(self.where.recipe.batch):
             x, target = self.inputs(data, index, rng)
             meter.add(self.net(x), target)
         return meter.values()

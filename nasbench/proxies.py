@@ -144,7 +144,7 @@ def nwot(net: nn.Module, batch: Batch) -> float:
     return float(torch.linalg.slogdet(signs.kernel).logabsdet)
 
 
-class _Signs(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _Signs(TorchDispatchMode):
     """Adds up, over ReLUs, how many signs of inputs every two images share."""
 
     def __init__(self, images: int) -> None:

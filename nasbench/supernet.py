@@ -317,7 +317,7 @@ class OneShot:
             Generator().manual_seed(0),
             self.where.recipe.batch,
         )
-        for index in torch.arange(batches * size).split(size) if batches else ():  # type: ignore[no-untyped-call]
+        for index in torch.arange(batches * size).split(size) if batches else ():
             yield Batch(*self._inputs(data, index, rng))
 
     @cached_property

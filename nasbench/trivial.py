@@ -85,10 +85,10 @@ def _logistic(x: Tensor, classes: Tensor, unseen: Tensor, n: int) -> Tensor:
         optimizer.zero_grad()
         loss = torch.nn.functional.cross_entropy(model((x - mean) / std), classes)
         loss = loss + 1e-3 * model.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)
     with torch.no_grad():
         logits: Tensor = model((unseen - mean) / std)
     return logits

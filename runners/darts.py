@@ -9,9 +9,9 @@ gradient of the loss on held-out images:
                    grad_alpha L_val(w', alpha)
                      - xi (grad_alpha L_train(w + eps v) - grad_alpha L_train(w - eps v)) / (2 eps)
 
-Faithful: these equations, eps = 0.01 / |v|, xi the rate of the weights, the logits' step before that
-of the weights, Adam for them, and half of the images for each; gradients of weights are clipped. As
-in NAS-Bench-201, the choice is the likeliest option of every edge, zeros included.
+Faithful: these equations, eps = 0.01 / |v|, xi the rate of the weights, the logits' step before
+that of the weights, Adam for them, and half of the images for each; gradients of weights are
+clipped. As in NAS-Bench-201, the choice is the likeliest option of every edge, zeros included.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`), whose momentum counts as 0
 where it is Adam; the macro space, where widths are masked, depths mixed, and resolutions drawn.
@@ -89,7 +89,7 @@ def _ahead(
     slopes = torch.autograd.grad(loss(train, w), list(w.values()), materialize_grads=True)
     moved = {}
     for (name, value), slope in zip(w.items(), slopes, strict=True):
-        momentum = optimizer.state[value].get("momentum_buffer") if value in optimizer.state else None
+        momentum = optimizer.state.get(value, {}).get("momentum_buffer")
         slope = slope + group["weight_decay"] * value
         if momentum is not None:
             slope = slope + group["momentum"] * momentum
@@ -111,11 +111,12 @@ def _unrolled(
         loss(valid, ahead), [logits, *ahead.values()], materialize_grads=True
     )
     eps = 0.01 / float(torch.cat([each.flatten() for each in v]).norm())
-    sides = []
+    sides: list[Tensor] = []
     for sign in (eps, -eps):
         beside = {
             name: (value + sign * each).detach()
             for (name, value), each in zip(w.items(), v, strict=True)
         }
         sides += torch.autograd.grad(loss(train, beside), [logits])
-    return direct - xi * (sides[0] - sides[1]) / (2 * eps)
+    slope: Tensor = direct - xi * (sides[0] - sides[1]) / (2 * eps)
+    return slope

@@ -12,9 +12,9 @@ Faithful: these equations; the samples' number follows H at each step. lambda is
 first step has K = 14, as the paper's 1/4 did in its space. On cells JD joins the edges that enter a
 node, on the macro space what a module doubles and halves.
 
-*Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); beta = 0.3, the switch after
-a quarter of the epochs, and Adam's rate, which the paper keeps in a supplement; a new Adam at the
-switch. Without a `target` there is no price.
+*Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); beta = 0.3, the switch
+after a quarter of the epochs, and Adam's rate, which the paper keeps in a supplement; a new Adam at
+the switch. Without a `target` there is no price.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def search(
             om = importance_weights(ll, len(valid), scale)
             m = om if target is None else cost_aware(om, macs[rows], target, beta)
             adams[alpha].zero_grad()
-            surrogate(m, alpha.log_p()[rows]).backward()  # type: ignore[no-untyped-call]
+            surrogate(m, alpha.log_p()[rows]).backward()
             adams[alpha].step()
             live.samples += 2 * k
             effective.append(effective_samples(om))

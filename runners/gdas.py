@@ -65,11 +65,11 @@ def search(
         tau = linear(tau_max, tau_min, epoch, live.epochs - 1)
         for train, valid in live.batches(0.5):
             weights.zero_grad()
-            live.loss(net(train.x, drawn(tau)), train.target).backward()  # type: ignore[no-untyped-call]
+            live.loss(net(train.x, drawn(tau)), train.target).backward()
             clip_grad_norm_(net.parameters(), clip)
             weights.step()
             adam.zero_grad()
             loss = live.loss(net(valid.x, drawn(tau)), valid.target)
-            loss.backward(inputs=[alpha.logits])  # type: ignore[no-untyped-call]
+            loss.backward(inputs=[alpha.logits])
             adam.step()
         yield choice(alpha, live.macs)

@@ -1,13 +1,13 @@
 """ProxylessNAS (Cai, Zhu and Han, ICLR 2019): binary gates, and a price in the loss.
 
-Of every decision one option is active, drawn by p = softmax(alpha); its gate is 1, all others are 0.
-The gates' slopes teach the logits, as if gates were probabilities:
+Of every decision one option is active, drawn by p = softmax(alpha); its gate is 1, all others are
+0. The gates' slopes teach the logits, as if gates were probabilities:
 
     dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i),  dL/dg_j = <dL/dm, o_j(x)>
 
-"full": all options run for that, the inactive ones without a graph. "two": only two do, drawn without
-replacement; p is over the two, and after the step both logits are shifted so that no probability
-beside theirs changed. The price is the expectation of multiply-adds:
+"full": all options run for that, the inactive ones without a graph. "two": only two do, drawn
+without replacement; p is over the two, and after the step both logits are shifted so that no
+probability beside theirs changed. The price is the expectation of multiply-adds:
 
     "mul#log": L a (log E[C] / log ref)^b;   "add#linear": L + lambda (E[C] - ref) / ref
 
@@ -16,8 +16,8 @@ weights on a path by p at every step, and from the epoch after on logits at ever
 images; Adam without momentum and decay. The choice is the likeliest option of every decision.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); multiply-adds for latency;
-the median of the space as reference; half of the images for the logits; the macro space, whose gates
-are those of depth, doubling and halving, and where a draw that is no member is drawn again.
+the median of the space as reference; half of the images for the logits; the macro space, whose
+gates are those of depth, doubling and halving, and where a draw that is no member is drawn again.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def search(
             by = uniform if epoch < warm else alpha
             (arch,) = by.archs(by.sample(1, live.rng))
             weights.zero_grad()
-            live.loss(net(train.x, arch), train.target).backward()  # type: ignore[no-untyped-call]
+            live.loss(net(train.x, arch), train.target).backward()
             weights.step()
             live.samples += 1
             if epoch <= warm or step % every:
@@ -102,3 +102,11 @@ def search(
                 for logits, old, mix in zip(alpha.split(), before, word, strict=True):
                     rescale(logits, old, list(mix))
         yield choice(alpha, live.macs)
+
+
+def _only(alpha: Distribution, word: list[dict[int, Tensor]]) -> None:
+    """Leave no slope to options that did not run."""
+    assert alpha.logits.grad is not None
+    for slope, mix in zip(alpha.logits.grad.split_with_sizes(alpha.sizes), word, strict=True):
+        for option in set(range(len(slope))) - mix.keys():
+            slope[option] = 0.0

@@ -46,7 +46,7 @@ def search(
         for (batch,) in live.batches():
             loss = live.loss(net(batch.x, space.sample(rng)), batch.target)
             weights.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             weights.step()
             live.samples += 1
         many = draws if epoch == live.epochs - 1 else glance

@@ -65,7 +65,7 @@ def search(
                 loss = loss + eta * alpha.expected(macs).log()
             weights.zero_grad()
             adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             clip_grad_norm_(net.parameters(), clip)
             clip_grad_norm_([alpha.logits], clip_logits)
             weights.step()

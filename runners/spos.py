@@ -1,8 +1,8 @@
 """SPOS, single path one-shot (Guo et al., ECCV 2020).
 
 The supernet is trained on one uniformly drawn path a step; then an evolutionary search asks it
-which architectures are good. Faithful: uniform paths; a population of 50, 20 generations, the 10 best as
-parents of 25 by mutation (each decision is drawn anew with a probability of 0.1) and 25 by
+which architectures are good. Faithful: uniform paths; a population of 50, 20 generations, the 10
+best as parents of 25 by mutation (each decision is drawn anew with a probability of 0.1) and 25 by
 crossover, the rest by chance; batch normalization recalibrated for each architecture.
 
 *Our reconstruction*: the optimizer (`OneShot.optimizer`); 4 batches recalibrate where the paper has
@@ -45,7 +45,7 @@ def search(
         for (batch,) in live.batches():
             loss = live.loss(net(batch.x, space.sample(rng)), batch.target)
             weights.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             weights.step()
             live.samples += 1
 

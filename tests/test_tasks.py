@@ -132,7 +132,7 @@ def test_head_from_any_features(task: Trainable, features: tuple[int, int, int],
     assert task.predict(output).shape == target.shape
     assert task.predict(output).dtype == target.dtype
     loss = task.loss(output, target)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert loss.shape == ()
     assert x.grad is not None
     assert x.grad.abs().sum(0).bool().all()  # every feature in every place matters
@@ -149,7 +149,7 @@ def test_training_lowers_the_loss(task: Trainable) -> None:
     before = task.loss(network(x), target).item()
     for _ in range(60):
         optimizer.zero_grad()
-        task.loss(network(x), target).backward()  # type: ignore[no-untyped-call]
+        task.loss(network(x), target).backward()
         optimizer.step()
     assert task.loss(network(x), target).item() < 0.95 * before
 
@@ -246,7 +246,7 @@ def test_what_was_measured_first_can_be_trained() -> None:
     x = torch.rand(2, 3, 13, 14)
     with torch.inference_mode():
         ssim(x, x)
-    ssim(x.requires_grad_(), x).sum().backward()  # type: ignore[no-untyped-call]
+    ssim(x.requires_grad_(), x).sum().backward()
 
 
 def test_every_second_pixel_of_a_mask() -> None:
@@ -384,9 +384,9 @@ def test_critic_and_network_train_against_each_other(size: int) -> None:
     output = torch.zeros_like(signal(target), requires_grad=True)
     optimizer = torch.optim.Adam(critic.parameters(), lr=1e-3)
     own, part = task.adversarial_losses(critic, output, target)
-    own.backward()  # type: ignore[no-untyped-call]
+    own.backward()
     assert output.grad is None
-    part.backward()  # type: ignore[no-untyped-call]
+    part.backward()
     assert output.grad is not None
     for _ in range(60):
         optimizer.zero_grad()
@@ -475,7 +475,7 @@ def test_pixels_that_are_all_ignored() -> None:
     output = torch.randn(2, 17, 4, 4, requires_grad=True)
     target = torch.full((2, 4, 4), IGNORED, dtype=torch.uint8)
     loss = task.loss(output, target)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert loss.item() == 0
     meter = task.meter(Label("a", "mask", 17))
     meter.add(output.detach(), target)

@@ -50,7 +50,7 @@ def plain(task: str, arch: Architecture) -> Callable[[], None]:
         net.train()
         for x, target in loader:
             optimizer.zero_grad()
-            where.task.loss(net(x), target).backward()  # type: ignore[no-untyped-call]
+            where.task.loss(net(x), target).backward()
             optimizer.step()
 
     return epoch
