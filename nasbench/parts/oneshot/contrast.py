@@ -1,0 +1,78 @@
+"""Contrast of views against a queue of keys, and a teacher that follows (MoCo: He et al., 2020).
+
+Pi-NAS (Peng et al., 2021) trains supernets so: the positive is the key of another path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+
+
+def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:
+    """Return the mean of -log(exp(q.k / t) / (exp(q.k / t) + sum_n exp(q.n / t))) over a batch.
+
+    Queries and their keys are (B, D) of norm 1, the negatives `queue` (N, D). Only queries have a
+    gradient.
+    """
+    positive = (queries * keys.detach()).sum(1, keepdim=True)
+    logits = torch.cat([positive, queries @ queue.detach().T], 1) / temperature
+    return cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
+
+
+class Queue(nn.Module):
+    """The last keys (size, D), as negatives; of norm 1 and random at first."""
+
+    keys: Tensor
+    place: Tensor
+
+    def __init__(self, size: int, width: int, rng: Generator) -> None:
+        super().__init__()
+        self.register_buffer("keys", normalize(torch.randn(size, width, generator=rng)))
+        self.register_buffer("place", torch.tensor(0))
+
+    @torch.no_grad()
+    def push(self, keys: Tensor) -> None:
+        """Put keys (B, D) in the place of the oldest; raises `ValueError` for more than it holds.
+
+        They are kept as they are, whatever their norm.
+        """
+        size = len(self.keys)
+        if len(keys) > size:
+            raise ValueError(f"{len(keys)} keys for a queue of {size}: it must hold a batch")
+        self.keys[(self.place + torch.arange(len(keys))) % size] = keys
+        self.place.copy_((self.place + len(keys)) % size)
+
+
+@contextmanager
+def running(net: nn.Module) -> Iterator[set[str]]:
+    """Collect the names of the modules of a network that run: the pieces of a path."""
+    names: set[str] = set()
+
+    def note(name: str) -> Callable[[nn.Module, Any], None]:
+        return lambda module, inputs: names.add(name)
+
+    hooks = [each.register_forward_pre_hook(note(name)) for name, each in net.named_modules()]
+    try:
+        yield names
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@torch.no_grad()
+def follow(teacher: nn.Module, student: nn.Module, names: Iterable[str], momentum: float) -> None:
+    """Move the parameters that the named modules have themselves: k <- m k + (1 - m) q.
+
+    Those of modules inside of them belong to these. Whatever is not named stays as it is.
+    """
+    for name in names:
+        behind, ahead = teacher.get_submodule(name), student.get_submodule(name)
+        pairs = zip(behind.parameters(recurse=False), ahead.parameters(recurse=False), strict=True)
+        for k, q in pairs:
+            k.mul_(momentum).add_(q, alpha=1 - momentum)

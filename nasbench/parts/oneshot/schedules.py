@@ -1,0 +1,19 @@
+"""Numbers that change over a run: temperatures, rates, strengths.
+
+From `first` at step 0 to `last` at step `steps`. With E epochs, E - 1 steps reach the end in the
+last epoch (GDAS), E just after it (SNAS). A run of no steps stays at the first.
+"""
+
+from __future__ import annotations
+
+from math import cos, pi
+
+
+def linear(first: float, last: float, step: int, steps: int) -> float:
+    """Return first - (first - last) step / steps."""
+    return first - (first - last) * step / max(steps, 1)
+
+
+def cosine(first: float, last: float, step: int, steps: int) -> float:
+    """Return last + (first - last) (1 + cos(pi step / steps)) / 2 (Loshchilov & Hutter, 2017)."""
+    return last + (first - last) * (1 + cos(pi * step / max(steps, 1))) / 2
