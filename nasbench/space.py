@@ -247,6 +247,11 @@ class Space(ABC):
         """Which `factors` a joint distribution takes together: each of them in one group."""
         return tuple((i,) for i in range(len(self.factors)))
 
+    @property
+    def apart(self) -> tuple[int, ...]:
+        """Which `factors` have options of different shapes, so that only one of them can run."""
+        return ()
+
     def factor(self, arch: Architecture) -> tuple[int | None, ...]:
         """Return an architecture's option of each factor, None where the factor doesn't matter."""
         return self.check(arch)

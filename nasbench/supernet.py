@@ -52,6 +52,10 @@ class Supernet(nn.Module):
         """Turn images (B, 3, H, W), or images in parts, into the task's output."""
         if isinstance(word, tuple):
             word = path(self.where.space.factor(word))
+        word = [
+            {o: None if weight is None else weight.to(x.dtype) for o, weight in mix.items()}
+            for mix in word
+        ]
         outputs = [
             head(features) if weight is None else weight * head(features)
             for weight, features in self.encoder(x.flatten(0, -4), word)

@@ -95,7 +95,7 @@ def test_a_distribution_of_one_architecture() -> None:
         logits.data[2] += 5000  # exp underflows for all others
     assert distribution.entropy().item() == 0
     assert distribution.mode() == (2,) * 6
-    distribution.entropy().backward()  # type: ignore[no-untyped-call]
+    distribution.entropy().backward()
     assert distribution.logits.grad is not None
     assert distribution.logits.grad.isfinite().all()
 
@@ -183,7 +183,7 @@ def test_gradient_of_log_p_is_the_indicator_less_p() -> None:
     distribution = drawn(CELL)
     p = torch.cat([each.softmax(-1) for each in distribution.split()]).detach()
     arch = (3, 0, 2, 1, 1, 0)
-    distribution.log_p()[CELL.index(arch)].backward()  # type: ignore[no-untyped-call]
+    distribution.log_p()[CELL.index(arch)].backward()
     indicator = torch.from_numpy(CELL.one_hot(arch)).double()
     torch.testing.assert_close(distribution.logits.grad, indicator - p, rtol=0, atol=1e-12)
 
@@ -227,7 +227,7 @@ def test_expected_cost_is_that_of_the_enumeration() -> None:
 def test_slope_of_the_expected_cost() -> None:
     distribution, costs = drawn(Table(4)), torch.tensor([3.0, 1.0, 7.5, 2.0]).double()
     expected = distribution.expected(costs)
-    expected.backward()  # type: ignore[no-untyped-call]
+    expected.backward()
     p = by_hand(distribution)
     slope = p * (costs - expected.detach())
     torch.testing.assert_close(distribution.logits.grad, slope, rtol=0, atol=1e-12)
@@ -240,7 +240,7 @@ def test_a_loss_of_the_cost_alone_drives_it_down() -> None:
     for _ in range(30):
         optimizer.zero_grad()
         loss = distribution.expected(costs)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         spent.append(loss.item())
         optimizer.step()
     assert spent == sorted(spent, reverse=True)

@@ -56,7 +56,7 @@ def test_posterior_of_two() -> None:
     space = Distribution(Table(2))
     om = importance_weights(torch.tensor([log(0.8), log(0.2)], dtype=torch.float64), 1)
     assert om.tolist() == pytest.approx([0.8, 0.2])
-    surrogate(om, space.log_p()).backward()  # type: ignore[no-untyped-call]
+    surrogate(om, space.log_p()).backward()
     assert space.logits.grad is not None
     assert (-space.logits.grad).tolist() == pytest.approx([0.3, -0.3])
 
@@ -114,7 +114,7 @@ def test_no_gradient_passes_the_weights() -> None:
     log_p = torch.tensor([-1.0, -2.0], requires_grad=True)
     loss = surrogate(om, log_p)
     assert loss.item() == pytest.approx(1.3)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     assert om.grad is None
     assert log_p.grad is not None
     assert log_p.grad.tolist() == pytest.approx([-0.7, -0.3])
@@ -125,7 +125,7 @@ def test_cost_and_accuracy_in_balance(beta: float, slope: float) -> None:
     toy, om = Distribution(Table(2)), torch.tensor([0.8, 0.2], dtype=torch.float64)
     m = cost_aware(om, torch.tensor([20.0, 10.0]), 10, beta)  # C = (1, 0)
     assert m.sum().item() == pytest.approx(1 - beta)
-    surrogate(m, toy.log_p()).backward()  # type: ignore[no-untyped-call]
+    surrogate(m, toy.log_p()).backward()
     assert toy.logits.grad is not None
     assert toy.logits.grad.tolist() == pytest.approx([slope, -slope], abs=1e-9)
 
@@ -181,7 +181,7 @@ def searched(score: Tensor, seed: int, adaptive: bool) -> tuple[Distribution, in
         rows = distribution.sample(sample_size(h, rate, 2, 14) if adaptive else 14, rng)
         om = importance_weights(2 * score[rows], 1)
         optimizer.zero_grad()
-        surrogate(om - 1 / len(om), distribution.log_p()[rows]).backward()  # type: ignore[no-untyped-call]
+        surrogate(om - 1 / len(om), distribution.log_p()[rows]).backward()
         optimizer.step()
         drawn += len(rows)
     return distribution, drawn

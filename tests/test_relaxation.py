@@ -191,7 +191,7 @@ def test_a_step_of_two_paths_leaves_the_others_probabilities() -> None:
     while set(mix := two_gates(alpha, rng)) != {0, 2}:
         pass
     optimizer = torch.optim.SGD([alpha], 0.1)
-    (0.8 * mix[0] - 0.4 * mix[2]).backward()  # type: ignore[no-untyped-call]
+    (0.8 * mix[0] - 0.4 * mix[2]).backward()
     assert alpha.grad is not None
     assert alpha.grad.tolist() == pytest.approx([0.25669, 0, -0.25669, 0], abs=5e-6)
     before = alpha.detach().clone()
@@ -214,7 +214,7 @@ def test_adam_without_momentum_moves_the_two_alone() -> None:
         mixes = [two_gates(each, rng) for each in distribution.split()]
         optimizer.zero_grad()
         loss = torch.stack([o * gate for mix in mixes for o, gate in mix.items()]).sum()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         optimizer.step()
         for logits, old, mix in zip(distribution.split(), before, mixes, strict=True):
             rescale(logits, old, list(mix))

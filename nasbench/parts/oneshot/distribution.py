@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from nasbench.search import Choice
 from nasbench.space import Architecture, Space
 
 
@@ -105,6 +106,34 @@ class Distribution(nn.Module):
         """
         return self.space.at(int(self.log_p().argmax()))
 
+    def rank(self, archs: Sequence[Architecture]) -> NDArray[np.float64]:
+        """Return log p(A) of some members (A,): more is better."""
+        log_p = self.log_p().detach().numpy()
+        ranked: NDArray[np.float64] = log_p[[self.space.index(arch) for arch in archs]]
+        return ranked
+
+    def apart(self, rng: Generator) -> dict[int, int]:
+        """Draw an option of each factor whose options can't be mixed, `Space.apart`; often none.
+
+        They are those of a member to which all factors matter, drawn by p.
+        """
+        if not self.space.apart:
+            return {}
+        whole = (self.columns < len(self.logits)).all(0)
+        p = self.log_p().detach().exp() * whole
+        arch = self.space.at(int(torch.multinomial(p, 1, generator=rng)))
+        options = self.space.factor(arch)
+        return {i: option for i in self.space.apart if (option := options[i]) is not None}
+
+    def holds(self, options: Sequence[int]) -> bool:
+        """Say whether some member takes one option of each group, as far as they matter to it."""
+        if not self.space.apart:
+            return True  # a grid: every combination is a member
+        starts = np.cumsum([0, *self.sizes[:-1]])
+        taken = torch.from_numpy(starts + np.array(options))[:, None]
+        fits = (self.columns == taken) | (self.columns == len(self.logits))
+        return bool(fits.all(0).any())
+
     def joint(self) -> Distribution:
         """Return the same distribution over `space.groups` (JD of FP-NAS), with a new parameter.
 
@@ -121,6 +150,21 @@ class Distribution(nn.Module):
                 log_p = (log_p[:, None] + logs[factor]).flatten()
             logits.data.copy_(log_p)
         return joint
+
+
+def decisions(space: Space) -> Distribution:
+    """Return a distribution with a categorical for each decision as the space writes it.
+
+    Those of grids are the factors; elsewhere a decision is what `Space.groups` takes together.
+    """
+    return Distribution(space, None if space.factors == space.choices else space.groups)
+
+
+def choice(alpha: Distribution, macs: NDArray[np.int64], **info: float) -> Choice:
+    """Choose the mode, rank by p, and tell entropy and expected multiply-adds beside `info`."""
+    told = {"entropy": alpha.entropy(), "macs": alpha.expected(torch.from_numpy(macs))}
+    numbers = {name: float(value.detach()) for name, value in told.items()}
+    return Choice(alpha.mode(), alpha.rank, {**numbers, **info})
 
 
 def _alone(space: Space) -> tuple[tuple[int, ...], ...]:

@@ -6,10 +6,13 @@ option that is not in it does not run. A list of these, one a factor, is a word.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Generator, Tensor
+
+NONE: Mapping[int, int] = MappingProxyType({})
 
 
 def gumbel(n: int, rng: Generator) -> Tensor:
@@ -40,9 +43,15 @@ def straight_through(soft: Tensor, option: int | None = None) -> tuple[int, Tens
     return option, one_hot - soft.detach() + soft
 
 
-def soft(weights: Sequence[Tensor]) -> list[dict[int, Tensor]]:
-    """Let every option run, with the weights (options,) of each factor: DARTS, SNAS."""
-    return [dict(enumerate(each)) for each in weights]
+def soft(weights: Sequence[Tensor], apart: Mapping[int, int] = NONE) -> list[dict[int, Tensor]]:
+    """Let every option run, with the weights (options,) of each factor: DARTS, SNAS.
+
+    `apart` names factors of which one option alone runs, with weight h = 1 (`straight_through`).
+    """
+    mixes = [dict(enumerate(each)) for each in weights]
+    for factor, option in apart.items():
+        mixes[factor] = {option: straight_through(weights[factor], option)[1][option]}
+    return mixes
 
 
 def chosen(samples: Sequence[Tensor]) -> list[dict[int, Tensor]]:
@@ -74,6 +83,11 @@ def two_gates(logits: Tensor, rng: Generator) -> dict[int, Tensor]:
     """
     pair = (logits.detach() + gumbel(len(logits), rng)).topk(2).indices  # Gumbel top-k trick
     return dict(zip(pair.tolist(), gates(logits[pair], rng).values(), strict=True))
+
+
+def active(word: Sequence[Mapping[int, Tensor]]) -> list[int]:
+    """Return the option of each factor whose gate is 1."""
+    return [max(mix, key=lambda option: float(mix[option].detach())) for mix in word]
 
 
 @torch.no_grad()
