@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ABSENT = 4
 DOUBLING = (1, 3)
 HALVING = (2, 3)
+DEPTHS = (4, 5, 6)
+DOUBLINGS = range(1, 4)
+HALVINGS = range(1, 5)
 MODULES = ("same shape", "2x channels", "1/2 size", "2x channels, 1/2 size")
 
 
@@ -45,10 +48,10 @@ class TransnasMacro(Listed):
             return False
         depth = len(arch) - arch.count(ABSENT)
         return (
-            depth >= 4
+            depth in DEPTHS
             and ABSENT not in arch[:depth]
-            and 1 <= sum(module in DOUBLING for module in arch) <= 3
-            and 1 <= sum(module in HALVING for module in arch) <= 4
+            and sum(module in DOUBLING for module in arch) in DOUBLINGS
+            and sum(module in HALVING for module in arch) in HALVINGS
         )
 
     def spell(self, arch: Architecture) -> str:
@@ -107,6 +110,34 @@ class TransnasMacro(Listed):
         from nasbench.spaces.blocks.graph import chain
 
         return kaiming(chain(self.layout(arch, scale)))
+
+    def supernet(self, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder with every module in each place; weights are drawn in the same way."""
+        from nasbench.spaces.blocks.convolution import kaiming
+        from nasbench.spaces.blocks.supermacro import SuperModules
+
+        scale = scaled(self, scale, STEM_STRIDES)
+        return kaiming(SuperModules(scale, DEPTHS, DOUBLINGS, HALVINGS))
+
+    @property
+    def factors(self) -> tuple[int, ...]:
+        """The depth, of `DEPTHS`; and for each module "doubles the channels?" and "halves?"."""
+        return (len(DEPTHS), *(2,) * (2 * len(self.choices)))
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The depth is alone; what a module changes belongs together."""
+        return ((0,), *((i, i + 1) for i in range(1, len(self.factors), 2)))
+
+    def factor(self, arch: Architecture) -> tuple[int | None, ...]:
+        """Say what each module changes; what an absent one would doesn't matter."""
+        arch = self.check(arch)
+        bits = [
+            None if module == ABSENT else int(module in changing)
+            for module in arch
+            for changing in (DOUBLING, HALVING)
+        ]
+        return (DEPTHS.index(len(arch) - arch.count(ABSENT)), *bits)
 
     @cached_property
     def _near(self) -> dict[Architecture, list[Architecture]]:

@@ -10,7 +10,7 @@ unless `nasbench.supernet.calibrated` provides others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 import torch
@@ -25,18 +25,19 @@ Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
 """What an encoder gives: features (B, C, h, w), with their weights where they are several."""
 
 
-def weighed(layer: nn.Module, x: Tensor, weight: Tensor | None) -> Tensor:
+def weighed(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None) -> Tensor:
     """Apply a layer, and weigh what it gives.
 
     Where the weight is 0 no gradient passes through the layer, so nothing is saved for one: only
     the weight's own is left.
     """
     if weight is None:
-        y: Tensor = layer(x)
-        return y
-    with torch.set_grad_enabled(torch.is_grad_enabled() and bool(weight.detach() != 0)):
+        return layer(x)
+    if weight.detach() != 0:
+        return weight * layer(x)
+    with torch.no_grad():
         y = layer(x)
-    return weight * y
+    return weight * y.detach()  # the identity gave x itself
 
 
 def shared(network: nn.Module) -> nn.Module:
@@ -83,8 +84,16 @@ class SuperCell(nn.Module):
 
 
 def copy(shares: nn.Module, alone: nn.Module) -> None:
-    """Copy weights, and statistics where there are any, into a layer of a network of its own."""
-    alone.load_state_dict(shares.state_dict(), strict=False)
+    """Copy weights, and statistics where there are any, into a layer of a network of its own.
+
+    A narrower one gets the first channels.
+    """
+    to = alone.state_dict()
+    state = {
+        name: tensor[tuple(map(slice, to[name].shape))]
+        for name, tensor in shares.state_dict().items()
+    }
+    alone.load_state_dict(state, strict=False)
 
 
 class SuperCells(nn.Module):
