@@ -129,6 +129,11 @@ class TransnasMacro(Listed):
         """The depth is alone; what a module changes belongs together."""
         return ((0,), *((i, i + 1) for i in range(1, len(self.factors), 2)))
 
+    @property
+    def apart(self) -> tuple[int, ...]:
+        """What halves the resolution can't be mixed with what doesn't."""
+        return tuple(range(2, len(self.factors), 2))
+
     def factor(self, arch: Architecture) -> tuple[int | None, ...]:
         """Say what each module changes; what an absent one would doesn't matter."""
         arch = self.check(arch)
