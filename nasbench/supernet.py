@@ -30,7 +30,7 @@ from nasbench.nets import Network, count_encoders, seen
 from nasbench.recipe import Trainable
 from nasbench.space import Architecture
 from nasbench.spaces.blocks.supernet import Word as Word
-from nasbench.spaces.blocks.supernet import shared
+from nasbench.spaces.blocks.supernet import shared, weighed
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
@@ -57,9 +57,8 @@ class Supernet(nn.Module):
             for mix in word
         ]
         outputs = [
-            head(features) if weight is None else weight * head(features)
+            weighed(self.head(features), features, weight)
             for weight, features in self.encoder(x.flatten(0, -4), word)
-            for head in [self.head(features)]
         ]
         output: Tensor = sum(outputs[1:], outputs[0])
         return output

@@ -203,7 +203,7 @@ def test_gradients_are_the_networks(
 
 def backward(output: Tensor) -> None:
     if output.requires_grad:
-        output.backward()  # type: ignore[no-untyped-call]
+        output.backward()
 
 
 def test_gate_of_value_0_learns_without_its_operation() -> None:
