@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import cos, isfinite, pi
 from pathlib import Path
 from time import process_time
@@ -28,7 +28,7 @@ from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
 from nasbench.nets import Network, count_encoders, seen
 from nasbench.recipe import Trainable
-from nasbench.space import Architecture
+from nasbench.space import Architecture, Scale, Space
 from nasbench.spaces.blocks.supernet import Word as Word
 from nasbench.spaces.blocks.supernet import shared, weighed
 
@@ -323,13 +323,11 @@ class OneShot:
         for index in torch.arange(batches * size).split(size) if batches else ():
             yield Batch(*self._inputs(data, index, rng))
 
-    @cached_property
-    def macs(self) -> NDArray[np.int64]:
+    @property
+    def macs(self) -> Tensor:
         """Multiply-adds (N,) of the encoder of every member of the space, in order."""
-        space, recipe = self.where.space, self.where.recipe
-        side = seen(self.where.task, recipe.size)[-1]
-        counted = count_encoders(space, space, side, recipe.scale)
-        return np.array([counts.macs for counts, _ in counted], np.int64)
+        side = seen(self.where.task, self.where.recipe.size)[-1]
+        return _macs(self.where.space, side, self.where.recipe.scale)
 
     def save(self, told: Any) -> None:
         """Write what must survive, and what was told so far: plain values."""
@@ -373,3 +371,8 @@ class OneShot:
         self.rng.set_state(self._loaded["torch"])
         self.numpy.bit_generator.state = literal_eval(self._loaded["numpy"])
         self.done, self.samples = len(self._loaded["told"]), self._loaded["samples"]
+
+
+@lru_cache(maxsize=4)
+def _macs(space: Space, side: int, scale: Scale | None) -> Tensor:
+    return torch.tensor([counts.macs for counts, _ in count_encoders(space, space, side, scale)])

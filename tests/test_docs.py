@@ -17,6 +17,7 @@ from nasbench.recipe import Recipe
 
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+ONE_SHOT = (ROOT / "docs" / "one-shot.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 JSON = dict(re.findall(r"`nasbench ([^`]*--json)`\n\n```json\n(.*?)```", GUIDE, re.DOTALL))
 
@@ -76,6 +77,17 @@ def test_shell_in_the_guide_and_the_readme(shared: Path) -> None:
         small = [*command, "--seeds", "3"] if command[0] in ("study", "transfer") else command
         small = [*small, "--queries", "2"] if "--live" in small else small
         assert main(small) == 0, command
+
+
+def test_the_page_of_one_shot_methods() -> None:
+    (code,) = blocks(ONE_SHOT, "python")
+    Path("uniform.py").write_text(code)
+    lines = "".join(blocks(ONE_SHOT, "sh")).splitlines()
+    lines += re.findall(r"`(nasbench run [^`]*uniform.py [^`]*)`", ONE_SHOT)
+    commands = [line.split("#")[0].split()[1:] for line in lines]
+    assert len(commands) == 3
+    for command in commands:
+        assert main(command) == 0, command
 
 
 @pytest.mark.parametrize("command", JSON)
