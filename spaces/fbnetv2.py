@@ -2,10 +2,9 @@
 
 Kernel 3 or 5, ReLU or h-swish, SE or not, the expansion and the channels of every layer are
 searched, and the input's resolution, 288 pixels a side at most. *Our reconstruction*, for the
-paper's table of ranges is known in part: channels and expansions of the stages (the latter as they
-are told of one, in all but the first), depths and strides of the networks F1 to F3 that were found, with
-the head of F4, and resolutions those of these networks. A skip that changes the channels, which they
-have too, is no option here.
+paper's table of ranges is known in part: channels; expansions of one stage, here of all but the
+first; depths and strides of the networks F1 to F3 that were found, the head of F4, and resolutions
+of all of them. A skip that changes the channels, which these networks have, too, is no option here.
 """
 
 from __future__ import annotations

@@ -17,9 +17,7 @@ class MBConv(LayerWise):
     """A skip of a layer that keeps the shape is a stage of one layer less."""
 
     name = "mbconv"
-    example = (
-        "24_c8_2:k3c8x1-k3c8x1_2:k5shc24x4-k5sc16x3_1:k3hc48x6-k3c32x2_c96"
-    )
+    example = "24_c8_2:k3c8x1-k3c8x1_2:k5shc24x4-k5sc16x3_1:k3hc48x6-k3c32x2_c96"
     scale = Scale(width=8, depth=1, stride=2)
     resolutions = (12, 18, 24)
     stems = (8,)

@@ -328,7 +328,7 @@ class LayerWise(Grid):
                 ends = hidden, squeeze, width, step
                 layers.append(Inverted(block.kernel, block.activation, before, *ends))
         layers.append(Convolution(1, act, width, wide(plan.head)))
-        return [(Edge(0, 1, layer),) for layer in layers]
+        return [(Edge(0, 1, layer),) for layer in layers]  # type: ignore[arg-type]
 
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
         """Build the encoder; weights are drawn as torch does by default."""
@@ -352,5 +352,3 @@ def _blocks(stage: Stage) -> dict[str, Architecture]:
         )
         for genes in product(*(range(len(options)) for options in stage.ranges))
     }
-
-
