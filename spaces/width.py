@@ -1,10 +1,10 @@
 """The widths of a plain chain: five 3x3 convolutions, each 8 to 40 channels wide, 3,125 networks.
 
 Ours, and small enough that all of it can be trained: the truth for methods that search widths. Each
-convolution has BN and ReLU behind it; the second and the fourth layer keep the resolution, the
-first has the stem's stride, the others halve it. `Scale.width` is what the widest choice, 40,
-becomes, and `Scale.depth` the number of convolutions in a layer, of which the first changes the
-shape.
+convolution has BN and ReLU behind it; the first layer has stride 2, the third and the fifth halve
+the resolution again. `Scale.width` is what the widest choice, 40, becomes, `Scale.stride` that of
+the first layer, and `Scale.depth` the number of convolutions in a layer, of which the first changes
+the shape.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 WIDTHS = ("8", "16", "24", "32", "40")
-HALVING = (2, 4)
-"""The layers (from 0) with stride 2."""
+STRIDES = (1, 2, 1, 2)
+"""Of all layers but the first."""
 
 
 class Width(Grid):
@@ -49,10 +49,10 @@ class Width(Grid):
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the first stride is 1 or 2, scaled widths are rounded."""
         arch, scale = self.check(arch), scaled(self, scale, (1, 2))
-        widths = [max(1, round(int(WIDTHS[gene]) * scale.width / 40)) for gene in arch]
+        options, strides = _options(scale), (scale.stride, *STRIDES)
+        ends = pairwise((3, *(options[gene] for gene in arch)))
         graphs: list[Graph] = []
-        for layer, (before, width) in enumerate(pairwise((3, *widths))):
-            stride = scale.stride if layer == 0 else 1 + (layer in HALVING)
+        for (before, width), stride in zip(ends, strides, strict=True):
             graphs.append(single("conv3x3_bn_relu", before, width, stride))
             graphs += [single("conv3x3_bn_relu", width, width)] * (scale.depth - 1)
         return graphs
@@ -62,6 +62,18 @@ class Width(Grid):
         from nasbench.spaces.blocks.graph import chain
 
         return chain(self.layout(arch, scale))
+
+    def supernet(self, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder as wide as it can be; options are masks over its channels."""
+        from nasbench.spaces.blocks.slimmable import SuperChain
+
+        scale = scaled(self, scale, (1, 2))
+        widths = [_options(scale)] * len(self.choices)
+        return SuperChain(widths, (scale.stride, *STRIDES), scale.depth)
+
+
+def _options(scale: Scale) -> list[int]:
+    return [max(1, round(int(width) * scale.width / 40)) for width in WIDTHS]
 
 
 SPACE = Width()

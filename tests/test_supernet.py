@@ -32,6 +32,8 @@ CASES = {
     "transnas_cell": Case(find("spaces", "transnas_cell"), Scale(4, 1, 2, 3)),
     "transnas_cell, deep": Case(find("spaces", "transnas_cell"), Scale(3, 2, 1, 2)),
     "nasbench201": Case(find("spaces", "nasbench201"), Scale(4, 1, 2)),
+    "width": Case(find("spaces", "width"), Scale(10, 1, 2)),
+    "width, deep": Case(find("spaces", "width"), Scale(10, 2)),
     "transnas_macro": Case(MACRO, Scale(4, 1, 2)),
     "transnas_macro, deep": Case(MACRO, Scale(3, 2, 4)),
 }

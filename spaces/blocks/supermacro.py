@@ -22,49 +22,10 @@ from torch.nn import functional as F
 from nasbench.errors import BadValue
 from nasbench.space import Scale
 from nasbench.spaces.blocks import graph, layout
+from nasbench.spaces.blocks.slimmable import Bank, Weight, prefix
 from nasbench.spaces.blocks.supernet import Features, Word, copy, shared, weighed
 
-Weight: TypeAlias = Tensor | float
-"""A tensor of no axes; 1.0 for what a word takes as it is."""
-
 Weights: TypeAlias = Mapping[int, Weight]
-
-
-class SlicedBatchNorm(nn.BatchNorm2d):
-    """Normalizes the first channels, as many as enter; without affine weights."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Keep the shape (B, C, h, w), where C is at most `num_features`."""
-        if self.running_mean is None or self.running_var is None:
-            return F.batch_norm(x, None, None, training=True, eps=self.eps)
-        rate = self.momentum or 0.0
-        if self.training and self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
-            rate = rate or 1 / int(self.num_batches_tracked)
-        mean, var = self.running_mean[: x.shape[1]], self.running_var[: x.shape[1]]
-        return F.batch_norm(x, mean, var, None, None, self.training, rate, self.eps)
-
-
-class Bank(nn.Module):
-    """A convolution and BN, as wide as the widest network has them."""
-
-    def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, bias=False)
-        self.norm = SlicedBatchNorm(c_out)
-
-    def forward(self, x: Tensor, c_out: int, stride: int = 1) -> Tensor:
-        """Turn (B, c_in, h, w) into (B, c_out, ceil(h / stride), ceil(w / stride))."""
-        weight = self.conv.weight[:c_out, : x.shape[1]]
-        if (kernel := weight.shape[-1]) == 1:  # cut the grid out first, as `Pointwise` does
-            x, stride = x[..., ::stride, ::stride], 1
-        y: Tensor = self.norm(F.conv2d(x, weight, None, stride, kernel // 2))
-        return y
-
-    def copy_into(self, layer: nn.Sequential) -> None:
-        """Copy what a layer shares that ends with a convolution and BN."""
-        copy(self.conv, layer[-2])
-        copy(self.norm, layer[-1])
 
 
 class SuperModule(nn.Module):
@@ -180,9 +141,7 @@ class SuperModules(nn.Module):
         """Return the probability (C, 1, 1) that each channel is there; None if all are."""
         if len(levels) == 1:
             return None
-        channels = torch.arange(self.scale.width << max(levels), device=x.device)
-        masks = [p * (channels < self.scale.width << level) for level, p in levels.items()]
-        return torch.stack(masks).sum(0)[:, None, None]
+        return prefix([(self.scale.width << level, p) for level, p in levels.items()], x.device)
 
     def copy_into(
         self, options: tuple[int, *tuple[int | None, ...]], encoder: nn.Sequential
