@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from nasbench.errors import NotApplicable
 from nasbench.find import find
 from nasbench.parts.oneshot.costs import add_linear, mul_log
 from nasbench.parts.oneshot.distribution import Distribution
@@ -256,3 +257,8 @@ def test_losses_with_costs() -> None:
     assert add_linear(loss, cost, 800, rate=1).item() == pytest.approx(1.5)
     with pytest.raises(ValueError, match="reference 1: it must be above 1"):
         mul_log(loss, cost, 1)
+
+
+def test_a_space_too_large_to_be_listed_has_no_distribution() -> None:
+    with pytest.raises(NotApplicable, match="over all members, up to 4,194,304: <mbconv"):
+        Distribution(find("spaces", "mbconv"))

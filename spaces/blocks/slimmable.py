@@ -7,14 +7,17 @@ activation, for BN would undo them (Wan et al., FBNetV2, CVPR 2020).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbench.spaces.blocks.supernet import Features, Word, copy, shared
+from nasbench.errors import BadValue
+from nasbench.spaces.blocks.layerwise import Stage, rounded
+from nasbench.spaces.blocks.mobile import ACTIVATIONS, InvertedResidual, SqueezeExcite
+from nasbench.spaces.blocks.supernet import Features, Mix, Word, copy, shared, weighed
 
 Weight: TypeAlias = Tensor | float
 """A tensor of no axes; 1.0 for what a word takes as it is."""
@@ -103,7 +106,7 @@ class SuperChain(nn.Module):
         ):
             x = _weighed(_masked(x, shares), shares)
             shares = [(options[option], weight) for option, weight in mix.items()]
-            for i, bank in enumerate(banks):  # type: ignore[arg-type]
+            for i, bank in enumerate(banks):  # type: ignore[arg-type, var-annotated]
                 x = _masked(x, shares) if i else x
                 x = F.relu(bank(x, max(c for c, _ in shares), 1 if i else stride))
         return [(weight, x[:, :c]) for c, weight in shares]
@@ -111,9 +114,10 @@ class SuperChain(nn.Module):
     def copy_into(self, options: Sequence[int], encoder: nn.Sequential) -> None:
         """Copy the weights of one architecture, given by its options, into its own encoder."""
         banks = [bank for layer in self.layers for bank in layer]  # type: ignore[attr-defined]
-        for bank, alone in zip(banks, encoder, strict=True):
-            copy(bank.conv, alone.layers[0][0])  # type: ignore[index, union-attr]
-            copy(bank.norm, alone.layers[0][1])  # type: ignore[index, union-attr]
+        for bank, graph in zip(banks, encoder, strict=True):
+            conv, norm, _ = graph.layers[0]  # type: ignore[index]
+            copy(bank.conv, conv)
+            copy(bank.norm, norm)
 
 
 def _masked(x: Tensor, shares: Shares) -> Tensor:
@@ -128,3 +132,151 @@ def _weighed(x: Tensor, shares: Shares) -> Tensor:
     if len(shares) != 1 or (weight := shares[0][1]) is None:
         return x
     return weight * x
+
+
+class SuperInverted(nn.Module):
+    """An inverted residual with all options of its stage, and of the channels that enter.
+
+    Weights are shared by all combinations: kernels have a depthwise convolution each, activations
+    and squeeze-and-excitation are mixed where they are, and hidden and leaving channels masked.
+    Raises `BadValue` where rounding would widen some of the channels that an expansion of 1 keeps.
+    """
+
+    def __init__(self, entering: Sequence[int], stage: Stage, stride: int, divisor: int) -> None:
+        super().__init__()
+        self.stage, self.stride, self.divisor = stage, stride, divisor
+        for c in entering:
+            if any((rounded(c * e, divisor) == c) != (e == 1) for e in stage.expansions):
+                raise BadValue(
+                    f"{c} channels, expanded by {stage.expansions} and rounded to {divisor}, can't "
+                    f"share weights: expansions above 1 must widen them; use multiples of {divisor}"
+                )
+        c_in, c_out = max(entering), max(stage.channels)
+        hidden = rounded(c_in * max(stage.expansions), divisor)
+        self.widen = Bank(c_in, hidden, 1)
+        self.depthwise = nn.ModuleList(
+            nn.Conv2d(hidden, hidden, k, stride, k // 2, groups=hidden, bias=False)
+            for k in stage.kernels
+        )
+        self.norms = nn.ModuleList(SlicedBatchNorm(hidden) for _ in stage.kernels)
+        self.squeeze = SqueezeExcite(hidden, rounded(hidden // 4, divisor))
+        self.narrow = Bank(hidden, c_out, 1)
+        shared(self)
+
+    def forward(self, x: Tensor, entering: Shares, word: Word) -> tuple[Tensor, Shares]:
+        """Turn (B, c_in, h, w) into (B, c_out, ceil(h / stride), ceil(w / stride)), masked as told.
+
+        `word` has the mixes of `Block`: kernel, squeeze, activation, expansion, channels. What
+        enters is masked already; what is added to the result, weighed by the probability that the
+        channels stay, is *our reconstruction*.
+        """
+        kernels, squeezes, activations, expansions, channels = word
+
+        def activated(x: Tensor) -> Tensor:
+            acts = [ACTIVATIONS[name]() for name in self.stage.activations]
+            return _mixed(activations, acts.__getitem__, x)
+
+        wide: list[tuple[int, Tensor | None]] = []
+        hidden: list[tuple[int, Tensor | None]] = []
+        kept: Mix = {}
+        for option, weight in expansions.items():
+            expansion = self.stage.expansions[option]
+            for c, p in entering:
+                share = (rounded(c * expansion, self.divisor), _both(p, weight))
+                hidden.append(share)
+                wide += [share] if expansion != 1 else []
+            kept = {option: weight} if expansion == 1 else kept
+        most = max(c for c, _ in hidden)
+        y: Tensor | None = None
+        if wide:
+            y = _given(activated(self.widen(x, most)), wide, len(hidden) > 1)
+        for weight in kept.values():
+            same = F.pad(x, (0, 0, 0, 0, 0, most - x.shape[1]))
+            same = same if weight is None else weight * same
+            y = same if y is None else y + same
+        assert y is not None
+        y = _masked(activated(_mixed(kernels, self._kernel, y)), hidden)
+        y = _mixed(
+            squeezes, lambda o: self._squeeze(hidden) if self.stage.squeezes[o] else _same, y
+        )
+        leaving = [(self.stage.channels[option], weight) for option, weight in channels.items()]
+        y = self.narrow(y, max(c for c, _ in leaving))
+        y = _weighed(_masked(y, leaving), leaving)
+        if self.stride == 1:
+            for c, weight in leaving:
+                for before, p in entering:
+                    if c == before:
+                        stays = F.pad(x[:, :c], (0, 0, 0, 0, 0, y.shape[1] - c))
+                        both = _both(p if len(entering) > 1 else None, weight)
+                        y = y + (stays if both is None else both * stays)
+        return y, leaving
+
+    def _kernel(self, option: int) -> Callable[[Tensor], Tensor]:
+        conv, norm = self.depthwise[option], self.norms[option]
+
+        def run(x: Tensor) -> Tensor:
+            weight = conv.weight[: x.shape[1]]  # type: ignore[index]
+            size = weight.shape[-1]
+            y: Tensor = norm(F.conv2d(x, weight, None, self.stride, size // 2, 1, x.shape[1]))
+            return y
+
+        return run
+
+    def _squeeze(self, hidden: Shares) -> Callable[[Tensor], Tensor]:
+        pool, first, act, second, gate = self.squeeze.gate
+        assert isinstance(first, nn.Conv2d)
+        assert isinstance(second, nn.Conv2d)
+        one, other = first.bias, second.bias
+        assert one is not None
+        assert other is not None
+        middle = [(rounded(c // 4, self.divisor), weight) for c, weight in hidden]
+        most = max(c for c, _ in middle)
+
+        def run(x: Tensor) -> Tensor:
+            n = x.shape[1]
+            y = act(F.conv2d(pool(x), first.weight[:most, :n], one[:most]))
+            y = F.conv2d(_masked(y, middle), second.weight[:n, :most], other[:n])
+            out: Tensor = x * gate(y)
+            return out
+
+        return run
+
+    def copy_into(self, options: Sequence[int], alone: InvertedResidual) -> None:
+        """Copy the weights of one combination, given by its options, into its own block."""
+        kernel = options[0]
+        pairs = [(self.widen.conv, self.widen.norm)] * isinstance(alone.body[0], nn.Sequential)
+        pairs += [(self.depthwise[kernel], self.norms[kernel])]  # type: ignore[list-item]
+        pairs += [(self.narrow.conv, self.narrow.norm)]
+        inside = [m for m in alone.body.modules() if isinstance(m, SqueezeExcite)]
+        gates = {id(m) for each in inside for m in each.modules()}
+        convs = [m for m in alone.modules() if isinstance(m, nn.Conv2d) and id(m) not in gates]
+        norms = [m for m in alone.modules() if isinstance(m, nn.BatchNorm2d)]
+        for (conv, norm), *own in zip(pairs, convs, norms, strict=True):
+            copy(conv, own[0])
+            copy(norm, own[1])
+        for each in inside:
+            copy(self.squeeze, each)
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one * other
+
+
+def _mixed(mix: Mix, layer: Callable[[int], Callable[[Tensor], Tensor]], x: Tensor) -> Tensor:
+    """Sum what the options give, each by its weight."""
+    each = [weighed(layer(option), x, weight) for option, weight in mix.items()]
+    return torch.stack(each).sum(0) if len(each) > 1 else each[0]
+
+
+def _given(x: Tensor, shares: Shares, several: bool) -> Tensor:
+    """Mask the channels of some of several options, or weigh an only one."""
+    if not several:
+        return _weighed(x, shares)
+    mask = prefix([(c, 1.0 if p is None else p) for c, p in shares], x.device)
+    return F.pad(mask, (0, 0, 0, 0, 0, x.shape[1] - len(mask))) * x

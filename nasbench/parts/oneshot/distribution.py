@@ -10,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
+from nasbench.errors import NotApplicable
 from nasbench.search import Choice
-from nasbench.space import Architecture, Space
+from nasbench.space import LISTED, Architecture, Space
 
 
 class Distribution(nn.Module):
@@ -23,13 +24,18 @@ class Distribution(nn.Module):
 
     `logits` (K,) are the only parameter and the only state, 64-bit, 0 at first; `sizes` says how
     many options each group has, combinations of its factors in order, the last one turning fastest.
-    Raises `ValueError` for a group of which only a part matters to some member.
+    Raises `ValueError` for a group of which only a part matters to some member, and `NotApplicable`
+    for a space too large to be listed.
     """
 
     columns: Tensor
 
     def __init__(self, space: Space, groups: Sequence[Sequence[int]] | None = None) -> None:
         super().__init__()
+        if space.size > LISTED:
+            raise NotApplicable(
+                f"not applicable: a distribution is over all members, up to {LISTED:,}: {space!r}"
+            )
         self.space = space
         self.groups = tuple(map(tuple, _alone(space) if groups is None else groups))
         self.sizes = [prod(space.factors[i] for i in group) for group in self.groups]

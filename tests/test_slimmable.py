@@ -1,0 +1,88 @@
+"""An inverted residual with all options in it: each combination is a block of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import gradcheck
+
+from nasbench.errors import BadValue
+from nasbench.spaces.blocks.layerwise import Inverted, Stage, rounded
+from nasbench.spaces.blocks.slimmable import SuperInverted, prefix
+from nasbench.spaces.blocks.supernet import shared
+
+STAGE = Stage((8, 12, 16), (1, 2, 3))
+ENTERING = (8, 12)
+OPTIONS = [range(2), range(2), range(2), range(3), range(3)]
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> Iterator[None]:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def one(option: int, n: int) -> dict[int, Tensor | None]:
+    return {each: torch.tensor(float(each == option)) for each in range(n)}
+
+
+def alone(net: SuperInverted, c_in: int, options: Sequence[int], stride: int) -> nn.Module:
+    kernel, squeeze, act, expansion, channels = (
+        known[option] for known, option in zip(STAGE.ranges, options, strict=True)
+    )
+    hidden = rounded(c_in * expansion, 4)
+    middle = rounded(hidden // 4, 4) if squeeze else 0
+    block = Inverted(kernel, act, c_in, hidden, middle, channels, stride).build()
+    net.copy_into(options, block)  # type: ignore[arg-type]
+    return shared(block)
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_each_combination_is_a_block_of_its_own(stride: int) -> None:
+    """By a hard word, and by weights of 1 and 0 through masks, with what enters masked, too."""
+    net, x = SuperInverted(ENTERING, STAGE, stride, 4), torch.randn(4, 12, 7, 7)
+    for options in list(product(*OPTIONS))[::2]:
+        for c in ENTERING:
+            block = alone(net, c, options, stride)
+            want = block(x[:, :c])
+            hard, shares = net(x[:, :c], [(c, None)], [{option: None} for option in options])
+            assert torch.equal(hard, want), options
+            assert shares == [(STAGE.channels[options[4]], None)]
+            entering = [(each, torch.tensor(float(each == c))) for each in ENTERING]
+            word = [one(o, len(n)) for o, n in zip(options, OPTIONS, strict=True)]
+            y, _ = net(prefix(entering, x.device) * x, entering, word)
+            n = want.shape[1]
+            torch.testing.assert_close(y[:, :n], want, rtol=1e-4, atol=1e-4)
+            assert not y[:, n:].any()
+
+
+def test_all_weights_have_gradients() -> None:
+    net = SuperInverted(ENTERING, STAGE, 1, 4).double()
+    x = torch.randn(3, 12, 5, 5, dtype=torch.float64)
+
+    def output(logits: Tensor) -> Tensor:
+        parts = [p.softmax(0) for p in logits.split([2, 2, 2, 2, 3, 3])]
+        entering = list(zip(ENTERING, parts[0], strict=True))
+        word = [dict(enumerate(p)) for p in parts[1:]]
+        y, _ = net(prefix(entering, x.device) * x, entering, word)
+        waves: Tensor = y * torch.arange(y.numel(), dtype=y.dtype).view_as(y).cos()
+        return waves.sum().sin()
+
+    logits = torch.randn(14, dtype=torch.float64, requires_grad=True)
+    assert gradcheck(output, logits)
+    assert torch.autograd.grad(output(logits), logits)[0].all()
+
+
+def test_a_mask_is_what_padded_blocks_would_sum_to() -> None:
+    mask = prefix([(2, 0.2), (4, 0.3), (8, 0.5)], torch.device("cpu")).flatten()
+    torch.testing.assert_close(mask, torch.tensor([1.0, 1, 0.8, 0.8, 0.5, 0.5, 0.5, 0.5]))
+
+
+def test_channels_that_rounding_would_widen_are_refused() -> None:
+    with pytest.raises(BadValue, match=r"6 channels, .*; use multiples of 4"):
+        SuperInverted((8, 6), STAGE, 1, 4)
