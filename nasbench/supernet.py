@@ -2,7 +2,7 @@
 
 A supernet is a space's encoder with all options in it, and a head for every shape that features
 can have. It takes an architecture, of which only its own options run, or a word: what a method says
-of each factor of the space (`spaces.blocks.supernet.Word`).
+of each factor of the space (`nasbench.nets.Word`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Network, count_encoders, seen
+from nasbench.nets import Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Word as Word
 from nasbench.recipe import Trainable
 from nasbench.space import Architecture, Scale, Space
-from nasbench.spaces.blocks.supernet import Word as Word
-from nasbench.spaces.blocks.supernet import shared, weighed
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
