@@ -108,18 +108,25 @@ def test_seeds(runner: str) -> None:
     assert told != {name: values[2:].tolist() for name, values in both.info.items()}
 
 
-@pytest.mark.parametrize("runner", ONE_SHOT)
-def test_same_seed_in_another_process(runner: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run every method in another process, all in one, because torch takes its time to load."""
     code = (
-        "import sys; from pathlib import Path; from nasbench import oneshot; oneshot.RANKED = 8;"
-        "from tests.test_one_shot import table, trial;"
-        "trial(sys.argv[1], table(), [3]).save(Path(sys.argv[2]))"
+        "import sys; from pathlib import Path; from nasbench import oneshot; oneshot.RANKED = 8\n"
+        "from tests.test_one_shot import ONE_SHOT, table, trial\n"
+        "for runner in ONE_SHOT: trial(runner, table(), [3]).save(Path(sys.argv[1], runner))"
     )
-    there = tmp_path / "there.npz"
+    folder = tmp_path_factory.mktemp("elsewhere")
     env = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2"}
-    subprocess.run([sys.executable, "-c", code, runner, there], cwd=ROOT, env=env, check=True)
-    here = trial(runner, table(), [3])
-    assert without_seconds(Traces.load(there)) == without_seconds(here)
+    env["NASBENCH_HOME"] = str(folder / "home")
+    subprocess.run([sys.executable, "-c", code, folder], cwd=ROOT, env=env, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_same_seed_in_another_process(runner: str, elsewhere: Path) -> None:
+    there, here = Traces.load(elsewhere / runner), trial(runner, table(), [3])
+    assert without_seconds(there) == without_seconds(here)
 
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
