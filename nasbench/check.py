@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -106,6 +107,7 @@ def check(name: str | Path) -> Checked:
     return checked
 
 
+@lru_cache(maxsize=64)
 def seed_noise(
     bench: Benchmark, space: str, table: Table, split: str = "valid"
 ) -> tuple[Noise, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -25,6 +25,14 @@ ERROR = Task("made_up", Metric("error", "min", "%", (0.0, inf)))
 """A task whose main metric gets better when it gets less."""
 
 EPOCHS, SEEDS = 9, 3
+
+CHEAP: dict[str, dict[str, Any]] = {
+    "bananas": {"members": 2, "epochs": 10},
+    "pnas": {"members": 2, "epochs": 10, "width": 8},
+    "tpe": {"candidates": 1},
+    "zero_cost": {"proxy": "l2_norm", "sample": 20},
+}
+"""What makes a method fast where its contract is tested; the golden traces have the defaults."""
 
 
 def made_up(space: str | Space = "transnas_cell", task: str | Task = "class_scene") -> Table:
