@@ -14,6 +14,7 @@ import pytest
 
 from nasbench.__main__ import main
 from nasbench.benchmark import import_benchmark
+from nasbench.count import count
 from nasbench.metrics.ranking import kendall, spearman
 from nasbench.reproduce import Repeated, Reproduction, published, sampling
 from nasbench.store import Benchmark
@@ -181,3 +182,20 @@ def test_nasbench201_is_reproduced(
     assert sum(each.verdict == "agrees" for each in told) >= 14
     bohb = [each for each in told if each.cell.method == "BOHB"]
     assert {each.verdict for each in bohb} == {"not repeated"}
+
+
+@pytest.mark.slow
+def test_parameters_and_flops_agree_or_the_page_says_why(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All 15,625 networks are counted. ZiCo's FLOPs have poolings in them, its parameters ours."""
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path))
+    data = shared / "data" / "nasbench201"
+    import_benchmark("nasbench201", data / "nasbench201_search_protocol.csv.gz", "protocol")
+    import_benchmark("nasbench201", data, "means")
+    tables = [count(name, 32) for name in ("protocol", "means")]
+    facts = [f"{kind} {fact}" for kind in ("spearman", "kendall") for fact in ("params", "flops")]
+    cells = [cell for cell in published("nasbench201") if cell.repeats in facts]
+    told = list(Reproduction(cells, tables, 1, tmp_path / "out").repeat())
+    assert Counter(each.verdict for each in told) == {"agrees": 12, "differs": 6, "shown": 12}
+    assert all(each.why for each in told if each.verdict == "differs")
