@@ -1,7 +1,8 @@
 """What a Dask cluster costs beside a pool of processes: 7 tasks, 5 methods, 500 seeds, 300 queries.
 
-Each runs with two workers. `cpu` is what this process and its children took for it, in seconds: on
-a busy machine it says more than time. A cluster is there already; a pool is made anew.
+Each runs with two workers. `cpu`, in the file of `--benchmark-json`, is what this process and its
+children took for it, in seconds: on a busy machine it says more than time. A cluster is there
+already; a pool is made anew.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ import nasbench
 from nasbench.budget import Budget
 from nasbench.loop import Method
 from nasbench.pool import executor
-from nasbench.study import study, units
+from nasbench.study import BLOCK, study, units
 from tests.speed.test_report import METHODS
 
-distributed = pytest.importorskip("distributed")
+distributed, psutil = map(pytest.importorskip, ("distributed", "psutil"))
 SEEDS, QUERIES = 500, 300
 
 
@@ -34,11 +35,9 @@ def cluster(home: Path) -> Iterator[Any]:
 
 def spent() -> float:
     """Return the seconds of CPU of this process and of its children that are alive."""
-    import psutil  # what distributed needs, too
-
     own = psutil.Process()
     times = [process.cpu_times() for process in (own, *own.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    return float(sum(each.user + each.system for each in times))
 
 
 def run(out: Path, dask: str | None) -> tuple[int, float]:
@@ -56,19 +55,10 @@ def run(out: Path, dask: str | None) -> tuple[int, float]:
 @pytest.mark.benchmark(group="a study of 17,500 runs of 300 queries, two workers")
 @pytest.mark.parametrize("where", ["processes", "dask"])
 def test_study(
-    benchmark: Any, where: str, cluster: Any, tmp_path_factory: pytest.TempPathFactory
+    benchmark: Any, where: str, home: Path, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     """Promise: <= 90 s on two cores; Dask at most a fifth more."""
-    address = cluster.scheduler_address if where == "dask" else None
-    cpu: list[float] = []
-
-    def once(out: Path) -> int:
-        done, own = run(out, address)
-        cpu.append(own)
-        return done
-
-    def fresh() -> tuple[tuple[Path], dict[str, Any]]:
-        return (tmp_path_factory.mktemp(where),), {}
-
-    assert benchmark.pedantic(once, setup=fresh, rounds=1) == 7 * len(METHODS) * SEEDS // 25
-    benchmark.extra_info["cpu"] = [round(each, 1) for each in cpu]
+    dask = request.getfixturevalue("cluster").scheduler_address if where == "dask" else None
+    done, cpu = benchmark.pedantic(run, (tmp_path, dask), rounds=1)
+    assert done == 7 * len(METHODS) * SEEDS // BLOCK
+    benchmark.extra_info["cpu"] = round(cpu, 1)
