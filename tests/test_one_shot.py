@@ -27,7 +27,7 @@ from nasbench.store import RECIPES, write
 from nasbench.table import Table
 from nasbench.trace import Traces
 from nasbench.training import FromTraining
-from tests.made_up import ONE_SHOT, made_up
+from tests.made_up import CHEAP, ONE_SHOT, made_up
 from tests.shapes import BENCHMARK
 
 torch = pytest.importorskip("torch")
@@ -37,14 +37,6 @@ SHAPES = str(ROOT / "tests" / "shapes.py")
 assert BENCHMARK.live
 TASKS = list(BENCHMARK.live.recipes)
 TWO = Budget(epochs=2)
-FAST: dict[str, dict[str, Any]] = {
-    "random_weight_sharing": {"draws": 20, "glance": 3},
-    "spos": {"population": 12, "generations": 2, "parents": 3, "mutants": 4, "crossings": 4}
-    | {"recalibrate": 1, "glance": 3},
-    "parsec": {"samples": 3},
-    "fp_nas": {"samples": 3},
-}
-"""Hyper-parameters of methods whose own make the last choice long."""
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +57,7 @@ def trial(
     runner: Any, where: Table, seeds: Any = (0,), budget: Budget = TWO, **more: Any
 ) -> Traces:
     """Run a method with few last looks."""
-    params = FAST.get(runner, {}) if isinstance(runner, str) else {}
+    params = CHEAP.get(runner, {}) if isinstance(runner, str) else {}
     return run(runner, where, seeds, budget, **params, **more)
 
 
@@ -179,7 +171,7 @@ def test_live_answers_train_the_last_choice_alone(runner: str) -> None:
     where = table().trained_by
     assert where
     with FromTraining(where) as evaluate:
-        method = Method(runner, FAST.get(runner, {}))
+        method = Method(runner, CHEAP.get(runner, {}))
         traces = run_method(method, evaluate, [0], TWO)
         last = tuple(traces.arch[-1].tolist())
         assert traces.value[-1] == evaluate.truth(last)
