@@ -10,16 +10,16 @@ active (stem, chosen options, neck), then what path b has, theta_k <- .999 theta
 so stem and neck move twice. Then the encoder is frozen and heads learn the task, one random path a
 step. Then architectures are scored. Faithful: the above, a temperature of 0.2, the mean of the two
 keys, not normalized, as the next negatives, batch norm by the batch's statistics in the linear
-phase, and recalibrated for scores. `negatives=False` is the paper's counter-example, which may
-collapse.
+phase, and recalibrated for scores. With `negatives=False, centred=False` it collapses.
 
 *Our reconstruction*:
 
 - Both optimizers (`OneShot.optimizer`), the encoder's rate falling to 0 at the end of its phase.
   Half of the epochs for each phase; the last one is always linear.
 - A queue of 1,024 keys for 49,152, because there are thousands of images and not a million; necks
-  of 64 and 32 units for 2,048 and 128, one for each shape of features. Views are those of
-  `parts.oneshot.views`; a part of an image is an image. Keys aren't shuffled: there is one device.
+  of 64 and 32 units for 2,048 and 128, one for each shape of features. They end with batch norm
+  (`centred`): without it all embeddings of `rooms` soon had one direction in common. Views are
+  those of `parts.oneshot.views`; a part of an image is an image. Keys aren't shuffled among GPUs.
 - Paths are drawn among members that lead from the input to the output: others say the same of every
   image. b is uniform among those that share the fewest decisions with a; on our spaces none. Of the
   macro space a decision is a module's type, or that it is absent. Types share one bank of weights
@@ -64,6 +64,7 @@ def search(
     momentum: float = 0.999,
     temperature: float = 0.2,
     negatives: bool = True,
+    centred: bool = True,
     queue: int = 1024,
     hidden: int = 64,
     width: int = 32,
@@ -79,7 +80,7 @@ def search(
     live, space = problem.live, problem.space
     assert live is not None
     net = live.supernet()
-    student = Embedding(net.encoder, net.shapes, hidden, width, live.rng)
+    student = Embedding(net.encoder, net.shapes, hidden, width, live.rng, centred)
     teacher, keys = deepcopy(student).requires_grad_(False), Queue(queue, width, live.rng)
     first = min(ceil(contrast * live.epochs), live.epochs - 1)
     weights = live.optimizer(student, until=max(first, 1) / live.epochs)
@@ -107,8 +108,8 @@ def search(
             keys.push((k[0] + k[1]) / 2)
             live.samples += 2
             told.append([float(loss.detach()), spread(q[0])])
-        many = draws if epoch == live.epochs - 1 else glance
-        archs = list(dict.fromkeys(space.sample(rng) for _ in range(many)))
+        many = range(draws if epoch == live.epochs - 1 else glance)
+        archs = list({space.sample(rng): None for _ in many})
         scores = live.score(net, archs, recalibrate=recalibrate)
         yield Choice(
             archs[int(np.argmax(scores))],

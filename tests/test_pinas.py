@@ -97,7 +97,8 @@ def test_paths_differ_in_as_much_as_they_can() -> None:
 
 def embedding(space: Space) -> Embedding:
     encoder = space.supernet(SCALE)
-    return Embedding(encoder, encoder.features((3, 16, 16)), 8, 4, rng())
+    shapes = encoder.features((3, 16, 16))  # type: ignore[operator]
+    return Embedding(encoder, shapes, 8, 4, rng())
 
 
 def runs(space: Space, name: str, arch: Architecture) -> bool:
@@ -214,12 +215,22 @@ def test_rates_fall_to_0_when_they_are_told_to(tmp_path: Path) -> None:
 
 
 def test_without_negatives() -> None:
-    traces = trial("pinas", table(), negatives=False)
-    assert 0 <= traces.info["contrast"][0] <= 8
-    assert trial("pinas", table()).info["contrast"][0] != traces.info["contrast"][0]
+    losses = [
+        trial("pinas", table(), negatives=negatives, centred=centred).info["contrast"][0]
+        for negatives, centred in ((True, True), (False, True), (False, False))
+    ]
+    assert losses[0] > 8 >= max(losses[1:])  # two squared distances are 8 at most
+    assert len(set(losses)) == 3
 
 
 # ---------------------------------------------------------------------------------------- collapse
+
+
+def test_centred_necks_have_no_common_direction() -> None:
+    x = torch.randn(64, 8, 1, 1) + 3
+    for centred in (True, False):
+        z = Embedding(Two(), [(16, 1, 1)], 32, 16, rng(), centred)(x, 0)
+        assert (z.mean(0).norm() < 0.1) == centred
 
 
 def test_spread() -> None:
@@ -253,7 +264,7 @@ class Two(nn.Module):
 @pytest.mark.parametrize("negatives", [True, False])
 def test_only_negatives_keep_embeddings_apart(negatives: bool) -> None:
     dimensions = 16
-    student = Embedding(Two(), [(16, 1, 1)], 32, dimensions, rng())
+    student = Embedding(Two(), [(16, 1, 1)], 32, dimensions, rng(), centred=False)
     teacher, queue = deepcopy(student), Queue(128, dimensions, rng())
     sgd = torch.optim.SGD(student.parameters(), 0.1, momentum=0.9, weight_decay=1e-3)
     images = torch.randn(512, 8, 1, 1)
@@ -266,14 +277,11 @@ def test_only_negatives_keep_embeddings_apart(negatives: bool) -> None:
             follow(teacher, student, active, 0.9)
         with torch.no_grad():
             k += [teacher(x + 0.3 * torch.randn(x.shape), word) for word in range(2)]
-        loss: Tensor = sum(
-            (
-                info_nce(z[i], k[1 - i], queue.keys, 0.2)
-                if negatives
-                else consistency(z[i], k[1 - i])
-            )
-            for i in range(2)
-        )
+        pairs = [(z[0], k[1]), (z[1], k[0])]
+        losses = [info_nce(*each, queue.keys, 0.2) for each in pairs]
+        if not negatives:
+            losses = [consistency(*each) for each in pairs]
+        loss = losses[0] + losses[1]
         sgd.zero_grad()
         loss.backward()
         sgd.step()

@@ -47,16 +47,30 @@ def spread(embeddings: Tensor) -> float:
 class Embedding(nn.Module):
     """An encoder, and for each shape of its features a neck: what images are contrasted by.
 
-    A neck is linear, ReLU, linear, from pooled features to `width` numbers.
+    A neck is linear, ReLU, linear, from pooled features to `width` numbers, and if it is `centred`
+    batch normalization by the batch, without weights: then no direction is common to all images.
     """
 
     def __init__(
-        self, encoder: nn.Module, shapes: Sequence[Shape], hidden: int, width: int, rng: Generator
+        self,
+        encoder: nn.Module,
+        shapes: Sequence[Shape],
+        hidden: int,
+        width: int,
+        rng: Generator,
+        centred: bool = True,
     ) -> None:
         super().__init__()
         self.encoder, self.shapes = encoder, list(shapes)
         self.necks = nn.ModuleList(
-            nn.Sequential(nn.Linear(shape[0], hidden), nn.ReLU(), nn.Linear(hidden, width))
+            nn.Sequential(
+                nn.Linear(shape[0], hidden),
+                nn.ReLU(),
+                nn.Linear(hidden, width),
+                nn.BatchNorm1d(width, affine=False, track_running_stats=False)
+                if centred
+                else nn.Identity(),
+            )
             for shape in shapes
         )
         for layer in self.necks.modules():
