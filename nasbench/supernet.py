@@ -2,7 +2,7 @@
 
 A supernet is a space's encoder with all options in it, and a head for every shape that features
 can have. It takes an architecture, of which only its own options run, or a word: what a method says
-of each factor of the space (`spaces.blocks.supernet.Word`).
+of each factor of the space (`nasbench.nets.Word`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import cos, isfinite, pi
 from pathlib import Path
 from time import process_time
@@ -26,11 +26,10 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Network, count_encoders, seen
+from nasbench.nets import Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Word as Word
 from nasbench.recipe import Trainable
-from nasbench.space import Architecture
-from nasbench.spaces.blocks.supernet import Word as Word
-from nasbench.spaces.blocks.supernet import shared
+from nasbench.space import Architecture, Scale, Space
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
@@ -57,9 +56,8 @@ class Supernet(nn.Module):
             for mix in word
         ]
         outputs = [
-            head(features) if weight is None else weight * head(features)
+            weighed(self.head(features), features, weight)
             for weight, features in self.encoder(x.flatten(0, -4), word)
-            for head in [self.head(features)]
         ]
         output: Tensor = sum(outputs[1:], outputs[0])
         return output
@@ -325,13 +323,11 @@ class OneShot:
         for index in torch.arange(batches * size).split(size) if batches else ():
             yield Batch(*self._inputs(data, index, rng))
 
-    @cached_property
-    def macs(self) -> NDArray[np.int64]:
+    @property
+    def macs(self) -> Tensor:
         """Multiply-adds (N,) of the encoder of every member of the space, in order."""
-        space, recipe = self.where.space, self.where.recipe
-        side = seen(self.where.task, recipe.size)[-1]
-        counted = count_encoders(space, space, side, recipe.scale)
-        return np.array([counts.macs for counts, _ in counted], np.int64)
+        side = seen(self.where.task, self.where.recipe.size)[-1]
+        return _macs(self.where.space, side, self.where.recipe.scale)
 
     def save(self, told: Any) -> None:
         """Write what must survive, and what was told so far: plain values."""
@@ -375,3 +371,8 @@ class OneShot:
         self.rng.set_state(self._loaded["torch"])
         self.numpy.bit_generator.state = literal_eval(self._loaded["numpy"])
         self.done, self.samples = len(self._loaded["told"]), self._loaded["samples"]
+
+
+@lru_cache(maxsize=4)
+def _macs(space: Space, side: int, scale: Scale | None) -> Tensor:
+    return torch.tensor([counts.macs for counts, _ in count_encoders(space, space, side, scale)])

@@ -20,7 +20,6 @@ the switch. Without a `target` there is no price.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch.optim import Adam
 
 from nasbench.parts.oneshot.distribution import Distribution, choice
@@ -58,7 +57,7 @@ def search(
     """
     live = problem.live
     assert live is not None
-    net, macs = live.supernet(), torch.from_numpy(live.macs)
+    net = live.supernet()
     factorised = Distribution(problem.space)
     joint = factorised.joint()
     rate = samples / float(factorised.entropy().detach())
@@ -82,7 +81,7 @@ def search(
             rows = alpha.sample(k, live.rng)
             ll = log_likelihoods(live, net, valid, alpha.archs(rows))
             om = importance_weights(ll, len(valid), scale)
-            m = om if target is None else cost_aware(om, macs[rows], target, beta)
+            m = om if target is None else cost_aware(om, live.macs[rows], target, beta)
             adams[alpha].zero_grad()
             surrogate(m, alpha.log_p()[rows]).backward()
             adams[alpha].step()

@@ -27,7 +27,6 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -61,8 +60,8 @@ def search(
     """
     live = problem.live
     assert live is not None
-    net, alpha, macs = live.supernet(), Distribution(problem.space), torch.from_numpy(live.macs)
-    ref = float(reference or np.median(live.macs))
+    net, alpha = live.supernet(), Distribution(problem.space)
+    ref = reference or float(live.macs.double().median())
     prices: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mul#log": partial(mul_log, reference=ref, a=a, b=b),
         "add#linear": partial(add_linear, reference=ref, rate=rate),
@@ -93,7 +92,7 @@ def search(
                     break
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            prices[penalty](loss, alpha.expected(macs)).backward(inputs=[alpha.logits])
+            prices[penalty](loss, alpha.expected(live.macs)).backward(inputs=[alpha.logits])
             before = [logits.detach().clone() for logits in alpha.split()]
             if mode == "two":
                 _only(alpha, word)

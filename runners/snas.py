@@ -18,7 +18,6 @@ widths are masked, depths mixed, and resolutions drawn.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam
@@ -51,7 +50,7 @@ def search(
     """
     live = problem.live
     assert live is not None
-    net, alpha, macs = live.supernet(), Distribution(problem.space), torch.from_numpy(live.macs)
+    net, alpha = live.supernet(), Distribution(problem.space)
     nn.init.normal_(alpha.logits, mean, spread, generator=live.rng)
     weights = live.optimizer(net)
     adam = Adam([alpha.logits], learning_rate, (0.5, 0.999), weight_decay=weight_decay)
@@ -62,7 +61,7 @@ def search(
             z = [gumbel_softmax(a, tau, gumbel(len(a), live.rng)) for a in alpha.split()]
             loss = live.loss(net(batch.x, soft(z, alpha.apart(live.rng))), batch.target)
             if eta:
-                loss = loss + eta * alpha.expected(macs).log()
+                loss = loss + eta * alpha.expected(live.macs).log()
             weights.zero_grad()
             adam.zero_grad()
             loss.backward()

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 
 from nasbench.errors import BadValue
 from nasbench.find import find
+from nasbench.nets import Features, Mix, Word, shared
 from nasbench.space import Architecture, Scale, Space
 from nasbench.spaces.blocks.supermacro import SuperModules, Weights, widths
-from nasbench.spaces.blocks.supernet import Features, Mix, SuperCell, SuperCells, Word, shared
+from nasbench.spaces.blocks.supernet import SuperCell, SuperCells
 
 MACRO = find("spaces", "transnas_macro")
 
@@ -203,7 +204,7 @@ def test_gradients_are_the_networks(
 
 def backward(output: Tensor) -> None:
     if output.requires_grad:
-        output.backward()  # type: ignore[no-untyped-call]
+        output.backward()
 
 
 def test_gate_of_value_0_learns_without_its_operation() -> None:

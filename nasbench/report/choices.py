@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nasbench.cell import Cell
 from nasbench.metrics.regret import regret
 from nasbench.report import figures
 from nasbench.report.page import Block, Grid, Heading, Picture, Text
@@ -19,10 +20,11 @@ CURVES = {
     "regret": "validation regret of the choice",
     "tau": "Kendall's tau-b of the method's ranking with the table",
     "entropy": "entropy, nats",
+    "skips": "identities in the cell",
     "macs": "expected multiply-adds, millions",
     "samples": "architectures sampled, thousands",
 }
-"""What is drawn epoch by epoch, by the name it has in a trace, in words."""
+"""What is drawn epoch by epoch, in words. Skips show the collapse of DARTS (Liu et al., 2019)."""
 
 UNITS = {"macs": 1e6, "samples": 1e3}
 
@@ -104,6 +106,9 @@ def _by_run(traces: Traces, values: Floats) -> Floats:
 
 def _curves(traces: Traces, table: Table) -> dict[str, Floats]:
     found = {"regret": regret(table.scores(), rows(table, traces.arch)), **traces.info}
+    if isinstance(table.space, Cell):
+        identity = [kind == "identity" for _, kind in table.space.operations]
+        found["skips"] = np.array(identity)[traces.arch].sum(axis=1).astype(np.float64)
     return {
         name: _by_run(traces, found[name]) / UNITS.get(name, 1) for name in CURVES if name in found
     }

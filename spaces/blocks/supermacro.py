@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbench.errors import BadValue
+from nasbench.nets import Features, Word, shared, weighed
 from nasbench.space import Scale
 from nasbench.spaces.blocks import graph, layout
-from nasbench.spaces.blocks.supernet import Features, Word, copy, shared, weighed
+from nasbench.spaces.blocks.supernet import copy
 
 Weight: TypeAlias = Tensor | float
 """A tensor of no axes; 1.0 for what a word takes as it is."""

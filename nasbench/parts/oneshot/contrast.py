@@ -13,8 +13,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
-from nasbench.nets import Shape
-from nasbench.supernet import Word
+from nasbench.nets import Shape, Word
 
 
 def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:

@@ -160,9 +160,9 @@ def decisions(space: Space) -> Distribution:
     return Distribution(space, None if space.factors == space.choices else space.groups)
 
 
-def choice(alpha: Distribution, macs: NDArray[np.int64], **info: float) -> Choice:
+def choice(alpha: Distribution, macs: Tensor, **info: float) -> Choice:
     """Choose the mode, rank by p, and tell entropy and expected multiply-adds beside `info`."""
-    told = {"entropy": alpha.entropy(), "macs": alpha.expected(torch.from_numpy(macs))}
+    told = {"entropy": alpha.entropy(), "macs": alpha.expected(macs)}
     numbers = {name: float(value.detach()) for name, value in told.items()}
     return Choice(alpha.mode(), alpha.rank, {**numbers, **info})
 
