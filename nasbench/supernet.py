@@ -188,7 +188,7 @@ class OneShot:
     samples: int = 0
     net: Supernet | None = None
     _kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
-    _rated: list[Optimizer] = field(default_factory=list[Optimizer])
+    _rated: list[tuple[Optimizer, float]] = field(default_factory=list[tuple[Optimizer, float]])
     _step: int = 0
 
     @cached_property
@@ -204,13 +204,14 @@ class OneShot:
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.net
 
-    def optimizer(self, net: nn.Module) -> Optimizer:
+    def optimizer(self, net: nn.Module, until: float = 1.0) -> Optimizer:
         """Make the optimizer of the weights: the recipe's, its rate falling to 0 by a cosine.
 
-        *Our reconstruction* of all methods here: what they publish was chosen for other images.
+        It is 0 when the part `until` of the run is done. *Our reconstruction* of all methods here:
+        what they publish was chosen for other images.
         """
         made = optimizer(net, self.where.recipe, fused=False)
-        self._rated.append(made)
+        self._rated.append((made, until))
         return made
 
     def keep(self, **kept: Kept) -> None:
@@ -238,9 +239,9 @@ class OneShot:
         steps = self.steps(share)
         for step in range(steps):
             done = (self.done + step / steps) / self.epochs
-            for made in self._rated:
+            for made, until in self._rated:
                 for group in made.param_groups:
-                    group["lr"] = self.where.recipe.lr * (1 + cos(pi * done)) / 2
+                    group["lr"] = self.where.recipe.lr * (1 + cos(pi * min(done / until, 1))) / 2
             if not step:
                 orders = [self._shuffled(part, steps * batch) for part in parts]
             index = [order[step * batch : (step + 1) * batch] for order in orders]
