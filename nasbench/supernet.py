@@ -189,7 +189,6 @@ class OneShot:
     net: Supernet | None = None
     _kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
     _rated: list[tuple[Optimizer, float]] = field(default_factory=list[tuple[Optimizer, float]])
-    _step: int = 0
 
     @cached_property
     def rng(self) -> Generator:
