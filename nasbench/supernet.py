@@ -71,9 +71,8 @@ class Supernet(nn.Module):
         """Build the network of an architecture on its own, with the weights it shares."""
         alone = build(self.where, arch)
         self.encoder.copy_into(self.where.space.factor(arch), alone.encoder)  # type: ignore[operator]
-        with torch.device("meta"):
-            size = seen(self.where.task, self.where.recipe.size)[-3:]
-        (_, shape), *_ = count_encoders(self.where.space, [arch], size[-1], self.where.recipe.scale)
+        side = seen(self.where.task, self.where.recipe.size)[-1]
+        ((_, shape),) = count_encoders(self.where.space, [arch], side, self.where.recipe.scale)
         alone.head.load_state_dict(self.heads[self.shapes.index(shape)].state_dict(), strict=False)
         return alone
 
