@@ -23,6 +23,9 @@ Architecture: TypeAlias = tuple[int, ...]
 
 Bits: TypeAlias = NDArray[np.uint8]
 
+LISTED = 2**22
+"""A space of more members is never listed: neither walked through, nor are its classes numbered."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -72,6 +75,11 @@ class Space(ABC):
     @abstractmethod
     def __len__(self) -> int: ...
 
+    @property
+    def size(self) -> int:
+        """How many members there are: `len`, which Python limits to 2^63 - 1."""
+        return len(self)
+
     @abstractmethod
     def at(self, index: int) -> Architecture:
         """Return member number `index` (0 to len - 1), in the order of iteration."""
@@ -112,7 +120,7 @@ class Space(ABC):
     def outside(self, asked: object) -> OutsideSpace:
         """Make the error for something that is not a member."""
         return OutsideSpace(
-            f"{asked!r} is not in {self.name}: its {len(self):,} architectures look like "
+            f"{asked!r} is not in {self.name}: its {_many(self.size)} architectures look like "
             f"{self.example} = {self.read(self.example)}"
         )
 
@@ -178,11 +186,20 @@ class Space(ABC):
         return self.check(arch)
 
     def class_ids(self, view: str = "as_built") -> NDArray[np.int64]:
-        """Number the isomorphism classes by first appearance: `(len,)`, in order of iteration."""
+        """Number the isomorphism classes by first appearance: `(len,)`, in order of iteration.
+
+        Raises `NotApplicable` for a space too large to be listed.
+        """
         return self._classes(view)[0]
 
     def canonical(self, arch: Architecture, view: str = "as_built") -> Architecture:
-        """Return the first member of the architecture's class, which stands for all of them."""
+        """Return the first member of the architecture's class, which stands for all of them.
+
+        Raises `NotApplicable` for a space too large to be listed that does not say it by itself.
+        """
+        if type(self).form is Space.form:
+            self.check_view(view)
+            return self.check(arch)
         ids, first = self._classes(view)
         return self.at(int(first[ids[self.index(self.check(arch))]]))
 
@@ -190,12 +207,18 @@ class Space(ABC):
         """Return by number the member that stands for the class of each: `(len,)`.
 
         It is the first of the class in order of iteration, as `canonical` says: the smallest row.
+        Raises `NotApplicable` for a space too large to be listed.
         """
         ids, first = self._classes(view)
         return first[ids].astype(np.int32)
 
     def _classes(self, view: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         if self.check_view(view) not in self._class_cache:
+            if self.size > LISTED:
+                raise NotApplicable(
+                    f"not applicable: {self.name} has {_many(self.size)} architectures, and those "
+                    f"of a space are listed up to {LISTED:,}; ask for single ones"
+                )
             seen: dict[Hashable, int] = {}
             ids = np.fromiter(
                 (seen.setdefault(self.form(arch, view), len(seen)) for arch in self),
@@ -260,7 +283,11 @@ class Space(ABC):
         return type(self), ()
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {len(self):,} architectures like {self.example}>"
+        return f"<{self.name}: {_many(self.size)} architectures like {self.example}>"
+
+
+def _many(size: int) -> str:
+    return f"{size:,}" if size < 10**15 else f"{size:.2e}"
 
 
 class Grid(Space):
@@ -272,6 +299,17 @@ class Grid(Space):
 
     def __len__(self) -> int:
         return self._size
+
+    @property
+    def size(self) -> int:
+        """The product of the numbers of options."""
+        return self._size
+
+    def sample(self, rng: np.random.Generator) -> Architecture:
+        """Draw uniformly over the members; where they have no 64-bit number, by decision."""
+        if self._size < 2**63:
+            return super().sample(rng)
+        return tuple(rng.integers(self.choices).tolist())
 
     def __iter__(self) -> Iterator[Architecture]:
         return product(*map(range, self.choices))

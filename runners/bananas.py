@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from nasbench.parts.policy import Floats
 from nasbench.parts.predictors import bananas
 from nasbench.search import Problem, Query, Search, ask_all
-from nasbench.space import Architecture, Space
+from nasbench.space import LISTED, Architecture, Space
 
 
 def candidates(
@@ -69,8 +69,11 @@ def search(
             "each must be at least 1"
         )
     space, known = problem.space, dict[Architecture, float]()
-    first = rng.choice(len(space), min(start, len(space)), replace=False)
-    archs = [space.at(i) for i in first.tolist()]
+    if space.size > LISTED:
+        archs = list(dict.fromkeys(space.sample(rng) for _ in range(start)))
+    else:
+        first = rng.choice(len(space), min(start, len(space)), replace=False)
+        archs = [space.at(i) for i in first.tolist()]
     while archs:
         outcomes = yield from ask_all([Query(arch) for arch in archs])
         known |= {outcome.query.arch: outcome.score for outcome in outcomes}

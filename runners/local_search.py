@@ -29,7 +29,7 @@ def search(
             seen[arch] = (yield from ask(Query(arch))).score
         return seen[arch]
 
-    while len(seen) < len(space):
+    while len(seen) < space.size:
         here, height = None, -np.inf
         for _ in range(starts):
             arch = space.sample(rng)

@@ -55,7 +55,7 @@ def search(
         return networks.score(proxy, arch, seed)
 
     seen: set[Architecture] = set()
-    while (left := len(space) - len(seen)) > 0:
+    while (left := space.size - len(seen)) > 0:
         drawn: list[Architecture] = []
         while len(drawn) < min(sample, left):
             if (arch := space.sample(rng)) not in seen:

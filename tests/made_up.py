@@ -26,6 +26,10 @@ ERROR = Task("made_up", Metric("error", "min", "%", (0.0, inf)))
 
 EPOCHS, SEEDS = 9, 3
 
+SMALL = [name for name in names("spaces") if find("spaces", name).size <= 40_000]
+LARGE = [name for name in names("spaces") if name not in SMALL]
+"""Spaces that a test can go through, and those of which it sees a sample."""
+
 ONE_SHOT = [name for name in names("runners") if "live" in Method(name).needs]
 BLACK_BOX = [name for name in names("runners") if name not in ONE_SHOT]
 

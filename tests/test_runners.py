@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nasbench.budget import Budget
+from nasbench.budget import Budget, Cost
 from nasbench.errors import BadValue, Diverged, NotRecorded, RunnerFailed
 from nasbench.evaluate import FromTable
-from nasbench.find import find, names
+from nasbench.find import find
 from nasbench.loop import Method, run, run_method
+from nasbench.networks import Networks
 from nasbench.search import AskTell, Outcome, Problem, Query, Runner, Search, ask, ask_all, drive
 from nasbench.space import Architecture, Grid, Scale
 from nasbench.table import Table
 from nasbench.trace import Traces
-from tests.made_up import BLACK_BOX, CHEAP, ERROR, history, made_up
+from tests.made_up import BLACK_BOX, CHEAP, ERROR, LARGE, SMALL, history, made_up
 
 ROOT = Path(__file__).parents[1]
 RUNNERS = BLACK_BOX
@@ -69,12 +70,28 @@ def trial(
     return run(runner, table, seeds, budget, done=done, history=known, **CHEAP.get(runner, {}))
 
 
-@pytest.mark.parametrize("space", names("spaces"))
+@pytest.mark.parametrize("space", SMALL)
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_runs_on_every_space(runner: str, space: str) -> None:
     traces = trial(runner, made_up(space), range(2), Budget(queries=30))
     assert all(tuple(arch) in find("spaces", space) for arch in traces.arch.tolist())
     assert traces.start[-1] > 0
+
+
+@pytest.mark.parametrize("space", LARGE)
+@pytest.mark.parametrize("runner", [r for r in RUNNERS if "history" not in Method(r).needs])
+def test_runs_on_a_space_too_large_to_be_listed(runner: str, space: str) -> None:
+    """Nothing goes through it; an architecture is good where its numbers are large."""
+    found, task = find("spaces", space), find("tasks", "class_scene")
+    budget, networks = Budget(queries=12), Networks(found)
+    problem = Problem(found, task, 9, budget, lambda arch: {"params": 7.0 + sum(arch)}, networks)
+    params = {"proxy": "params"} if runner == "zero_cost" else {}
+    search = AskTell(Method(runner, params).search(problem, np.random.default_rng(0), **params))
+    for _ in range(12):
+        query = search.ask()
+        assert query.arch in found
+        value = float(sum(query.arch))
+        search.tell(Outcome(query, value, value, Cost(queries=1, epochs=query.epochs or 9)))
 
 
 @pytest.mark.parametrize("runner", RUNNERS)

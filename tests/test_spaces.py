@@ -11,6 +11,7 @@ import pickle
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,12 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 from scipy.stats import chisquare
 
-from nasbench.errors import BadValue, OutsideSpace
+from nasbench.errors import BadValue, NotApplicable, OutsideSpace
 from nasbench.find import find, names
 from nasbench.space import Architecture, Space
+from tests.made_up import LARGE, SMALL
+
+MBCONV = "24_c8_1:k3c8x1-k3c8x1_1:k5sc16x3-k3c16x1_1:k3c32x1-k3c32x1_c96"
 
 
 @pytest.fixture(scope="module", params=names("spaces"))
@@ -32,10 +36,20 @@ def space(request: pytest.FixtureRequest) -> Space:
     return find("spaces", request.param)
 
 
+@pytest.fixture(scope="module", params=SMALL)
+def small(request: pytest.FixtureRequest) -> Space:
+    return find("spaces", request.param)
+
+
+@pytest.fixture(scope="module", params=LARGE)
+def large(request: pytest.FixtureRequest) -> Space:
+    return find("spaces", request.param)
+
+
 @pytest.fixture(scope="module")
-def graph(space: Space) -> Any:
+def graph(small: Space) -> Any:
     """Who neighbours whom, as a sparse matrix that counts how often."""
-    return graph_of(space, space.neighbours)
+    return graph_of(small, small.neighbours)
 
 
 def graph_of(space: Space, neighbours: Callable[[Architecture], list[Architecture]]) -> Any:
@@ -51,13 +65,22 @@ def some(space: Space, n: int) -> list[Architecture]:
     return [space.sample(rng) for _ in range(n)]
 
 
+def every(space: Space) -> list[Architecture]:
+    """All members; of a space too large to be listed a sample, and the ends."""
+    if space.name in SMALL:
+        return list(space)
+    return list(dict.fromkeys([space.at(0), *some(space, 2000), space.at(space.size - 1)]))
+
+
 # ------------------------------------------------------------------------------ members, spelling
 
 
 def test_members_are_distinct_plain_values(space: Space) -> None:
-    members = list(space)
-    assert len(members) == len(set(members)) == len(space)
+    members = every(space)
+    assert len(set(members)) == len(members)
+    assert len(members) == space.size or space.name in LARGE
     assert all(arch in space for arch in members)
+    assert list(islice(space, 50)) == [space.at(index) for index in range(50)]
     assert all(type(gene) is int for arch in members for gene in arch)
 
 
@@ -80,6 +103,8 @@ def test_edges_are_a_drawing(space: Space) -> None:
         ("transnas_macro", "64-1234-basic", ["0-1 same shape", "1-2 2x channels"]),
         ("nats_size", "8:16:32:64:64", ["0-1 8 channels", "1-2 16 channels"]),
         ("nasbench_macro", "02012100", ["0-1 shortcut", "1-2 mb6_k5"]),
+        ("width", "8x16x24x32x40", ["0-1 8 channels", "1-2 16 channels"]),
+        ("mbconv", MBCONV, ["0-1 24 pixels, 8 channels", "1-2 k3c8x1", "2-3 k5sc16x3"]),
     ],
 )
 def test_edges_of_ours(name: str, text: str, expected: list[str]) -> None:
@@ -89,15 +114,21 @@ def test_edges_of_ours(name: str, text: str, expected: list[str]) -> None:
 
 
 def test_at_and_index_invert_each_other(space: Space) -> None:
-    for index, arch in enumerate(space):
+    for arch in every(space):
+        assert 0 <= (index := space.index(arch)) < space.size
         assert space.at(index) == arch
-        assert space.index(arch) == index
+    with pytest.raises(IndexError, match=space.name):
+        space.at(space.size)
+
+
+def test_numbers_follow_the_order_of_iteration(small: Space) -> None:
+    assert [small.index(arch) for arch in small] == list(range(len(small)))
 
 
 def test_spelling_round_trips_and_is_injective(space: Space) -> None:
-    spelled = {arch: space.spell(arch) for arch in space}
+    spelled = {arch: space.spell(arch) for arch in every(space)}
     assert all(space.read(text) == arch for arch, text in spelled.items())
-    assert len(set(spelled.values())) == len(space)
+    assert len(set(spelled.values())) == len(spelled)
 
 
 def test_the_example_is_a_member(space: Space) -> None:
@@ -160,22 +191,30 @@ def test_check_refuses_what_is_not_a_member(space: Space) -> None:
 
 
 def test_pickles_are_small_and_round_trip(space: Space) -> None:
-    space.class_ids()
+    space.canonical(space.at(0))
     pickled = pickle.dumps(space)
     again = pickle.loads(pickled)
     assert len(pickled) < 200
     assert type(again) is type(space)
-    assert list(again) == list(space)
+    assert every(again) == every(space)
 
 
 # ---------------------------------------------------------------------------- chance, neighbours
 
 
-def test_sample_is_uniform(space: Space) -> None:
-    bins = min(len(space), 2000)
-    bin_of = np.random.default_rng(1).permutation(len(space)) % bins
-    drawn = np.bincount(bin_of[[space.index(arch) for arch in some(space, 40_000)]], minlength=bins)
-    assert chisquare(drawn, np.bincount(bin_of) / len(space) * 40_000).pvalue > 1e-4
+def test_sample_is_uniform(small: Space) -> None:
+    bins = min(len(small), 2000)
+    bin_of = np.random.default_rng(1).permutation(len(small)) % bins
+    drawn = np.bincount(bin_of[[small.index(arch) for arch in some(small, 40_000)]], minlength=bins)
+    assert chisquare(drawn, np.bincount(bin_of) / len(small) * 40_000).pvalue > 1e-4
+
+
+def test_sample_of_a_large_space_is_uniform(large: Space) -> None:
+    """By the number's first digits, and by its last ones."""
+    index = [large.index(arch) for arch in some(large, 10_000)]
+    for bins in ([i * 500 // large.size for i in index], [i % 7 for i in index]):
+        assert chisquare(np.bincount(bins)).pvalue > 1e-4
+        assert set(bins) == set(range(500 if max(bins) > 6 else 7))
 
 
 def test_the_generator_is_the_only_chance(space: Space) -> None:
@@ -196,6 +235,22 @@ def test_neighbours_are_distinct_mutual_and_never_oneself(graph: Any) -> None:
 
 def test_neighbours_connect_the_whole_space(graph: Any) -> None:
     assert connected_components(graph, return_labels=False) == 1
+
+
+def test_neighbours_of_a_large_space(large: Space) -> None:
+    """Distinct, mutual, never oneself; from anywhere they lead to anywhere else."""
+    here, there = some(large, 2)
+    while here != there:
+        near = large.neighbours(here)
+        assert len(set(near)) == len(near)
+        assert here not in near
+        assert all(here in large.neighbours(other) for other in near[:: len(near) // 9])
+        closer = [other for other in near if distance(other, there) < distance(here, there)]
+        here = closer[0]
+
+
+def distance(a: Architecture, b: Architecture) -> int:
+    return sum(x != y for x, y in zip(a, b, strict=True))
 
 
 def test_neighbours_come_in_a_fixed_order(space: Space) -> None:
@@ -219,10 +274,11 @@ def test_mutate_draws_each_neighbour_equally_often(space: Space) -> None:
 
 
 def test_one_hot_is_injective(space: Space) -> None:
-    bits = space.one_hot(list(space))
-    assert bits.shape == (len(space), sum(space.choices))
+    members = every(space)
+    bits = space.one_hot(members)
+    assert bits.shape == (len(members), sum(space.choices))
     assert (bits.sum(axis=-1) == len(space.choices)).all()
-    assert len(np.unique(bits, axis=0)) == len(space)
+    assert len(np.unique(bits, axis=0)) == len(members)
 
 
 @pytest.mark.parametrize("encoding", ["one_hot", "paths"])
@@ -240,30 +296,44 @@ def test_encodings_take_any_batch(space: Space, encoding: str) -> None:
 # --------------------------------------------------------------------------------------- classes
 
 
-def test_a_class_is_named_by_its_first_member(space: Space) -> None:
-    members = list(space)
-    for view in space.views:
-        ids = space.class_ids(view)
+def test_a_class_is_named_by_its_first_member(small: Space) -> None:
+    members = list(small)
+    for view in small.views:
+        ids = small.class_ids(view)
         numbers, first = np.unique(ids, return_index=True)
-        assert ids.shape == (len(space),)
+        assert ids.shape == (len(small),)
         assert np.array_equal(numbers, np.arange(len(numbers)))
         assert (np.diff(first) > 0).all()
-        canonical = [space.canonical(arch, view) for arch in members]
+        canonical = [small.canonical(arch, view) for arch in members]
         assert canonical == [members[first[k]] for k in ids]
 
 
-def test_a_form_is_a_class(space: Space) -> None:
-    for view in space.views:
+def test_classes_of_a_large_space_are_found_one_by_one(large: Space) -> None:
+    """Who stands for a class is its own first member, and of one form with all of them."""
+    pool = [near for arch in some(large, 5) for near in [arch, *large.neighbours(arch)]]
+    for view in large.views:
+        first = [large.canonical(arch, view) for arch in pool]
+        assert [large.canonical(arch, view) for arch in first] == first
+        assert all(large.index(a) <= large.index(b) for a, b in zip(first, pool, strict=True))
+        forms = [large.form(arch, view) for arch in pool]
+        assert len(set(forms)) == len(set(first)) == len(set(zip(forms, first, strict=True)))
+        for ask in (large.class_ids, large.trained_as):
+            with pytest.raises(NotApplicable, match=f"{large.name} has .* ask for single ones"):
+                ask(view)
+
+
+def test_a_form_is_a_class(small: Space) -> None:
+    for view in small.views:
         of: dict[Hashable, set[int]] = defaultdict(set)
-        for arch, k in zip(space, space.class_ids(view).tolist(), strict=True):
-            of[space.form(arch, view)].add(k)
+        for arch, k in zip(small, small.class_ids(view).tolist(), strict=True):
+            of[small.form(arch, view)].add(k)
         assert sorted(of.values(), key=min) == [{k} for k in range(len(of))]
 
 
-def test_equal_networks_agree_on_having_a_path(space: Space) -> None:
-    has = np.array([space.has_path(arch) for arch in space])
-    for view in space.views:
-        ids = space.class_ids(view)
+def test_equal_networks_agree_on_having_a_path(small: Space) -> None:
+    has = np.array([small.has_path(arch) for arch in small])
+    for view in small.views:
+        ids = small.class_ids(view)
         assert np.array_equal(has, has[np.unique(ids, return_index=True)[1]][ids])
 
 
@@ -284,12 +354,15 @@ def test_an_unknown_view_is_refused(space: Space) -> None:
         ("nasbench201", 15625, 24),
         ("nats_size", 32768, 35),
         ("nasbench_macro", 6561, 16),
+        ("width", 3125, 20),
+        ("mbconv", 3 * 2**3 * 120**6, 2 + 3 + 6 * 9),
+        ("attentive_nas", 4 * 1536 * 6912 * 128 * 81, 50),
     ],
 )
 def test_sizes_of_grids(name: str, size: int, degree: int) -> None:
     space = find("spaces", name)
     assert len(space) == size
-    assert {len(space.neighbours(arch)) for arch in space} == {degree}
+    assert {len(space.neighbours(arch)) for arch in every(space)} == {degree}
 
 
 @pytest.mark.parametrize(
@@ -301,6 +374,7 @@ def test_sizes_of_grids(name: str, size: int, degree: int) -> None:
         ("nasbench_macro", "as_built", 3969, 0),
         ("transnas_macro", "as_built", 3256, 0),
         ("nats_size", "as_built", 32768, 0),
+        ("width", "as_built", 3125, 0),
     ],
 )
 def test_numbers_of_classes(name: str, view: str, classes: int, pathless: int) -> None:

@@ -19,7 +19,7 @@ class Options:
     def __init__(self, space: Space) -> None:
         self._all = [np.ones(n, bool) for n in space.choices]
         self._left: dict[tuple[int, ...], NDArray[np.bool_]] = {}
-        for arch in () if len(space) == prod(space.choices) else space:
+        for arch in () if space.size == prod(space.choices) else space:
             for i, gene in enumerate(arch):
                 mask = self._left.setdefault(arch[:i], np.zeros(space.choices[i], bool))
                 mask[gene] = True

@@ -43,7 +43,7 @@ def suggest(
         name: CategoricalDistribution(tuple(range(n)))
         for name, n in zip(names, space.choices, strict=True)
     }
-    while len(known) < len(space):
+    while len(known) < space.size:
         for _ in range(TRIES):
             trial = study.ask(dict(grid))
             arch = tuple(trial.params[name] for name in names)

@@ -59,8 +59,8 @@ LAYERS: Mapping[str, Callable[[int, int, int], nn.Module]] = {
     "avg_pool_3x3": lambda c_in, c_out, stride: nn.AvgPool2d(
         3, stride, padding=1, count_include_pad=False
     ),
-    "mb3_k3": lambda c_in, c_out, stride: InvertedResidual(c_in, c_out, stride, 3, 3),
-    "mb6_k5": lambda c_in, c_out, stride: InvertedResidual(c_in, c_out, stride, 6, 5),
+    "mb3_k3": lambda c_in, c_out, stride: InvertedResidual(c_in, c_out, stride, 3 * c_in, 3),
+    "mb6_k5": lambda c_in, c_out, stride: InvertedResidual(c_in, c_out, stride, 6 * c_in, 5),
     "shortcut": shortcut,
     "pool_conv": lambda c_in, c_out, stride: pool_conv(c_in, c_out),
     "conv1x1_bn_relu": conv_bn_relu,

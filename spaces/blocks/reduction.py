@@ -34,3 +34,24 @@ class FactorizedReduce(nn.Module):
 def pool_conv(c_in: int, c_out: int) -> nn.Sequential:
     """Make an average pool 2x2 and a 1x1 convolution without BN; an odd edge is averaged alone."""
     return nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), conv(c_in, c_out))
+
+
+class Gather(nn.Module):
+    """The pixels floor(j * h / h') of rows and columns, h' = floor(h * pixels / of), at least one.
+
+    So a resolution is searched without interpolation (Wan et al., FBNetV2, CVPR 2020).
+    """
+
+    def __init__(self, pixels: int, of: int) -> None:
+        super().__init__()
+        self.pixels, self.of = pixels, of
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn (B, C, h, w) into (B, C, h', w')."""
+        rows, columns = (grid(n, max(1, n * self.pixels // self.of)) for n in x.shape[-2:])
+        return x[..., rows, :][..., columns]
+
+
+def grid(before: int, after: int) -> list[int]:
+    """Return the pixels of a row that a coarser one has: floor(j * before / after)."""
+    return [j * before // after for j in range(after)]

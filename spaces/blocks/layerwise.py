@@ -1,0 +1,354 @@
+"""Spaces of inverted residuals in which every layer has decisions of its own.
+
+A space says its ranges: resolutions, widths of the stem and of the head, and stages. A decision is
+there where a range has more than one option, in this order: resolution, stem, for each stage its
+depth and then for each layer kernel, squeeze-and-excitation, activation, expansion and channels,
+and last the head. Layers behind a stage's depth are written, and not built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from math import floor
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from nasbench.space import Architecture, Grid, Scale, in_a_row
+from nasbench.spaces.blocks.layout import Edge, Graph, scaled
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def rounded(n: float, divisor: int = 8) -> int:
+    """Round a number of channels to a multiple, a half upwards; up where more than 5 % were lost.
+
+    A multiple stays; the least is the divisor. The rule of FBNetV2 (Wan et al., CVPR 2020).
+    """
+    near = max(divisor, floor(n / divisor + 0.5) * divisor)
+    return near + divisor if near < 0.95 * n else near
+
+
+class Convolution(NamedTuple):
+    """A convolution with BN and an activation."""
+
+    kernel: int
+    activation: str
+    c_in: int
+    c_out: int
+    stride: int = 1
+
+    def build(self) -> nn.Module:
+        """Make the module, (B, c_in, h, w) to (B, c_out, ceil(h / stride), ceil(w / stride))."""
+        from torch.nn import Sequential
+
+        from nasbench.spaces.blocks.convolution import conv_bn
+        from nasbench.spaces.blocks.mobile import ACTIVATIONS
+
+        layers = conv_bn(self.c_in, self.c_out, self.stride, self.kernel)
+        return Sequential(*layers, ACTIVATIONS[self.activation]())
+
+
+class Inverted(NamedTuple):
+    """An inverted residual with `hidden` channels inside; 0 `squeeze` channels are no SE."""
+
+    kernel: int
+    activation: str
+    c_in: int
+    hidden: int
+    squeeze: int
+    c_out: int
+    stride: int = 1
+
+    def build(self) -> nn.Module:
+        """Make the module, (B, c_in, h, w) to (B, c_out, ceil(h / stride), ceil(w / stride))."""
+        from nasbench.spaces.blocks.mobile import InvertedResidual
+
+        return InvertedResidual(
+            self.c_in,
+            self.c_out,
+            self.stride,
+            self.hidden,
+            self.kernel,
+            self.activation,
+            self.squeeze,
+        )
+
+
+class Subsample(NamedTuple):
+    """Pixels of a coarser grid: `pixels` of every `of` in a row, at least one."""
+
+    pixels: int
+    of: int
+
+    def build(self) -> nn.Module:
+        """Make the module, (B, C, h, w) to (B, C, h', w') with h' = floor(h * pixels / of)."""
+        from nasbench.spaces.blocks.reduction import Gather
+
+        return Gather(self.pixels, self.of)
+
+
+LETTERS = {"relu": "", "hswish": "h", "swish": "w"}
+
+
+class Block(NamedTuple):
+    """What is decided about a layer."""
+
+    kernel: int
+    squeeze: bool
+    activation: str
+    expansion: float
+    channels: int
+
+    def __str__(self) -> str:
+        """Write it like `k5shc24x4`: kernel 5, SE, h-swish, 24 channels, expansion 4."""
+        letters = "s" * self.squeeze + LETTERS[self.activation]
+        return f"k{self.kernel}{letters}c{self.channels}x{self.expansion:g}"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Layers of equal ranges, of which the first has the stride.
+
+    `depths` are increasing numbers of layers; where options are `tied` all layers have the same.
+    """
+
+    channels: tuple[int, ...]
+    expansions: tuple[float, ...] = (1,)
+    depths: tuple[int, ...] = (1,)
+    stride: int = 1
+    kernels: tuple[int, ...] = (3, 5)
+    squeezes: tuple[bool, ...] = (False, True)
+    activations: tuple[str, ...] = ("relu", "hswish")
+    tied: bool = False
+
+    @property
+    def layers(self) -> int:
+        """How many layers are decided about."""
+        return 1 if self.tied else self.depths[-1]
+
+    @property
+    def ranges(self) -> tuple[tuple[Any, ...], ...]:
+        """The options of a layer, as `Block` has them."""
+        return (
+            self.kernels,
+            self.squeezes,
+            self.activations,
+            self.expansions,
+            self.channels,
+        )
+
+
+class Plan(NamedTuple):
+    """An architecture in words: of each stage its depth, and all that is decided about layers."""
+
+    resolution: int
+    stem: int
+    stages: tuple[tuple[int, tuple[Block, ...]], ...]
+    head: int
+
+
+class LayerWise(Grid):
+    """A subclass says its ranges.
+
+    `resolutions` are pixels a side, the largest last: an image of so many is the network's whole
+    input, and any other is taken in proportion, by pixels of a coarser grid. Hidden channels are
+    those that enter, times the expansion, `rounded` to the `divisor`; a fourth of them is in the
+    middle of squeeze-and-excitation. The head is a 1x1 convolution with BN to so many channels.
+    """
+
+    resolutions: ClassVar[tuple[int, ...]]
+    stems: ClassVar[tuple[int, ...]]
+    stages: ClassVar[tuple[Stage, ...]]
+    heads: ClassVar[tuple[int, ...]]
+    activation: ClassVar[str] = "relu"
+    """Of stem and head."""
+    divisor: ClassVar[int] = 8
+
+    scale: Scale
+
+    def __init__(self) -> None:
+        self.choices = tuple(len(options) for options in self._slots if len(options) > 1)
+
+    @cached_property
+    def _slots(self) -> list[tuple[Any, ...]]:
+        """All ranges in order, those of one option too."""
+        slots: list[tuple[Any, ...]] = [self.resolutions, self.stems]
+        for stage in self.stages:
+            slots += [stage.depths, *stage.ranges * stage.layers]
+        return [*slots, self.heads]
+
+    def plan(self, arch: Architecture) -> Plan:
+        """Say what an architecture's numbers mean. Raises `OutsideSpace`."""
+        genes = iter(self.check(arch))
+        said = iter([slot[next(genes) if len(slot) > 1 else 0] for slot in self._slots])
+        resolution, stem = next(said), next(said)
+        stages = tuple(
+            (next(said), tuple(_block(said) for _ in range(stage.layers))) for stage in self.stages
+        )
+        return Plan(resolution, stem, stages, next(said))
+
+    def spell(self, arch: Architecture) -> str:
+        """Write resolution, stem, stages and head between underlines.
+
+        A stage like `1:k3c16x4-k5shc24x4` has one of its two layers.
+        """
+        plan = self.plan(arch)
+        stages = (f"{depth}:{'-'.join(map(str, blocks))}" for depth, blocks in plan.stages)
+        return "_".join([f"{plan.resolution}", f"c{plan.stem}", *stages, f"c{plan.head}"])
+
+    def read(self, text: str) -> Architecture:
+        """Invert `spell`; raises `OutsideSpace`."""
+        words = text.replace("_", "-").replace(":", "-").split("-")
+        wanted = iter(words)
+        try:
+            genes = [gene for known in self._words for gene in known[next(wanted)]]
+        except (KeyError, StopIteration):
+            raise self.outside(text) from None
+        if self.spell(arch := tuple(genes)) != text:
+            raise self.outside(text)
+        return arch
+
+    @cached_property
+    def _words(self) -> list[dict[str, Architecture]]:
+        """What may stand in each place, and the decisions that it tells."""
+        words = [_told(self.resolutions), _told(self.stems, "c")]
+        for stage in self.stages:
+            words += [_told(stage.depths), *[_blocks(stage)] * stage.layers]
+        return [*words, _told(self.heads, "c")]
+
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return the chain: resolution and stem, each layer that is built, the head."""
+        plan = self.plan(arch)
+        layers = [str(block) for _, block in self._built(plan)]
+        ends = f"{plan.resolution} pixels, {plan.stem} channels", f"{plan.head} channels"
+        return in_a_row([ends[0], *layers, ends[1]])
+
+    def _built(self, plan: Plan) -> Iterator[tuple[int, Block]]:
+        """Yield the stride and the decisions of each layer."""
+        for stage, (depth, blocks) in zip(self.stages, plan.stages, strict=True):
+            for i in range(depth):
+                yield stage.stride if i == 0 else 1, blocks[0 if stage.tied else i]
+
+    def canonical(self, arch: Architecture, view: str = "as_built") -> Architecture:
+        """Return the first member with the same network, by arithmetic.
+
+        Decisions about layers that are not built are 0, and of expansions that round to the same
+        channels at the published size it is the first.
+        """
+        self.check_view(view)
+        plan, stages = self.plan(arch), list[tuple[int, tuple[Block, ...]]]()
+        wide = plan.stem
+        for stage, (depth, blocks) in zip(self.stages, plan.stages, strict=True):
+            first = []
+            for i, block in enumerate(blocks):
+                if i < depth:
+                    entering = [wide] + [block.channels] * (stage.tied and depth > 1)
+                    same = self._same(block.expansion, stage.expansions, entering)
+                    first.append(block._replace(expansion=same))
+                    wide = block.channels
+                else:
+                    first.append(Block(*(options[0] for options in stage.ranges)))
+            stages.append((depth, tuple(first)))
+        return self._genes(plan._replace(stages=tuple(stages)))
+
+    def _same(self, asked: float, options: tuple[float, ...], entering: list[int]) -> float:
+        """Return the first expansion that gives the same hidden channels."""
+
+        def hidden(expansion: float) -> list[int]:
+            return [rounded(c * expansion, self.divisor) for c in entering]
+
+        return next(each for each in options if hidden(each) == hidden(asked))
+
+    def _genes(self, plan: Plan) -> Architecture:
+        """Invert `plan`."""
+        said: list[Any] = [plan.resolution, plan.stem]
+        for depth, blocks in plan.stages:
+            said += [depth, *(value for block in blocks for value in block)]
+        return tuple(
+            slot.index(value)
+            for slot, value in zip(self._slots, [*said, plan.head], strict=True)
+            if len(slot) > 1
+        )
+
+    def form(self, arch: Architecture, view: str = "as_built") -> Hashable:
+        """Return what is the same for equal networks: the first of them."""
+        return self.canonical(arch, view)
+
+    def factor(self, arch: Architecture) -> tuple[int | None, ...]:
+        """Return the options; those of layers that are not built don't matter."""
+        arch = self.check(arch)
+        depths = [depth for depth, _ in self.plan(arch).stages]
+        return tuple(
+            None if owner and owner[1] >= depths[owner[0]] else gene
+            for owner, gene in zip(self._owners, arch, strict=True)
+        )
+
+    @property
+    def groups(self) -> tuple[tuple[int, ...], ...]:
+        """The decisions about a layer belong together; each other one is alone."""
+        together: dict[Hashable, list[int]] = {}
+        for i, owner in enumerate(self._owners):
+            together.setdefault(owner or i, []).append(i)
+        return tuple(map(tuple, together.values()))
+
+    @cached_property
+    def _owners(self) -> list[tuple[int, int] | None]:
+        """The stage and the layer of each decision, None where it is about no layer."""
+        owners: list[tuple[int, int] | None] = [None, None]
+        for s, stage in enumerate(self.stages):
+            owners.append(None)
+            owners += [(s, layer) for layer in range(stage.layers) for _ in stage.ranges]
+        owners.append(None)
+        return [own for own, slot in zip(owners, self._slots, strict=True) if len(slot) > 1]
+
+    def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
+        """Lay the encoder out; the stem has stride 1 or 2.
+
+        Channels other than hidden ones are in proportion to `Scale.width`, which the narrowest stem
+        has. Of `Scale.depth` layers instead of one the first changes the shape.
+        """
+        plan, scale = self.plan(arch), scaled(self, scale, (1, 2))
+        act = self.activation
+
+        def wide(channels: int) -> int:
+            return max(1, round(channels * scale.width / self.scale.width))
+
+        layers: list[Subsample | Convolution | Inverted] = []
+        if plan.resolution != self.resolutions[-1]:
+            layers.append(Subsample(plan.resolution, self.resolutions[-1]))
+        layers.append(Convolution(3, act, 3, width := wide(plan.stem), scale.stride))
+        for stride, block in self._built(plan):
+            for step in (stride, *[1] * (scale.depth - 1)):
+                hidden = rounded(width * block.expansion, self.divisor)
+                squeeze = rounded(hidden // 4, self.divisor) if block.squeeze else 0
+                before, width = width, wide(block.channels)
+                ends = hidden, squeeze, width, step
+                layers.append(Inverted(block.kernel, block.activation, before, *ends))
+        layers.append(Convolution(1, act, width, wide(plan.head)))
+        return [(Edge(0, 1, layer),) for layer in layers]  # type: ignore[arg-type]
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder; weights are drawn as torch does by default."""
+        from nasbench.spaces.blocks.graph import chain
+
+        return chain(self.layout(arch, scale))
+
+
+def _block(said: Iterator[Any]) -> Block:
+    return Block(next(said), next(said), next(said), next(said), next(said))
+
+
+def _told(options: tuple[int, ...], letter: str = "") -> dict[str, Architecture]:
+    return {f"{letter}{n}": (i,) if len(options) > 1 else () for i, n in enumerate(options)}
+
+
+def _blocks(stage: Stage) -> dict[str, Architecture]:
+    return {
+        str(Block(*(options[i] for options, i in zip(stage.ranges, genes, strict=True)))): tuple(
+            i for options, i in zip(stage.ranges, genes, strict=True) if len(options) > 1
+        )
+        for genes in product(*(range(len(options)) for options in stage.ranges))
+    }

@@ -1,0 +1,67 @@
+"""The widths of a plain chain: five 3x3 convolutions, each 8 to 40 channels wide, 3,125 networks.
+
+Ours, and small enough that all of it can be trained: the truth for methods that search widths. Each
+convolution has BN and ReLU behind it; the second and the fourth layer keep the resolution, the
+first has the stem's stride, the others halve it. `Scale.width` is what the widest choice, 40,
+becomes, and `Scale.depth` the number of convolutions in a layer, of which the first changes the
+shape.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from nasbench.space import Architecture, Grid, Scale, in_a_row
+from nasbench.spaces.blocks.layout import Graph, scaled, single
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WIDTHS = ("8", "16", "24", "32", "40")
+HALVING = (2, 4)
+"""The layers (from 0) with stride 2."""
+
+
+class Width(Grid):
+    """Decision i is the width of layer i, counted from the image."""
+
+    name = "width"
+    example = "8x16x24x32x40"
+    choices = (len(WIDTHS),) * 5
+    scale = Scale(width=40, depth=1, stride=2)
+
+    def spell(self, arch: Architecture) -> str:
+        """Write the widths with an `x` between them."""
+        return "x".join(WIDTHS[width] for width in arch)
+
+    def read(self, text: str) -> Architecture:
+        """Invert `spell`; raises `OutsideSpace`."""
+        words = text.split("x")
+        if len(words) == len(self.choices) and set(words) <= set(WIDTHS):
+            return tuple(map(WIDTHS.index, words))
+        raise self.outside(text)
+
+    def edges(self, arch: Architecture) -> list[tuple[int, int, str]]:
+        """Return the chain of layers, by their widths."""
+        return in_a_row(f"{WIDTHS[width]} channels" for width in self.check(arch))
+
+    def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
+        """Lay the encoder out; the first stride is 1 or 2, scaled widths are rounded."""
+        arch, scale = self.check(arch), scaled(self, scale, (1, 2))
+        widths = [max(1, round(int(WIDTHS[gene]) * scale.width / 40)) for gene in arch]
+        graphs: list[Graph] = []
+        for layer, (before, width) in enumerate(pairwise((3, *widths))):
+            stride = scale.stride if layer == 0 else 1 + (layer in HALVING)
+            graphs.append(single("conv3x3_bn_relu", before, width, stride))
+            graphs += [single("conv3x3_bn_relu", width, width)] * (scale.depth - 1)
+        return graphs
+
+    def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder; weights are drawn as torch does by default."""
+        from nasbench.spaces.blocks.graph import chain
+
+        return chain(self.layout(arch, scale))
+
+
+SPACE = Width()
