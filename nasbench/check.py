@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -106,10 +107,13 @@ def check(name: str | Path) -> Checked:
     return checked
 
 
-def seed_noise(bench: Benchmark, space: str, table: Table) -> tuple[Noise, str]:
+@lru_cache(maxsize=64)
+def seed_noise(
+    bench: Benchmark, space: str, table: Table, split: str = "valid"
+) -> tuple[Noise, str]:
     """Return the noise that `check` tells of one table of a space, and where it is from."""
     own = [each for short, each in tables(bench) if short == space]
-    return _noise(_judged(table)[1], _Equal.of(own))
+    return _noise(_judged(table, split)[1], _Equal.of(own))
 
 
 def content_sha256(bench: Benchmark) -> str:
@@ -272,11 +276,11 @@ def _noise(values: NDArray[np.float32], equal: _Equal) -> tuple[Noise, str]:
     return noise, "classes" if noise.networks else ""
 
 
-def _judged(table: Table) -> tuple[Point, NDArray[np.float32]]:
+def _judged(table: Table, first: str = "valid") -> tuple[Point, NDArray[np.float32]]:
     """Choose the column whose noise is told: the main metric, validation rather than test."""
     wanted = [
         Point(at, split, table.task.metric.name)
-        for split in ("valid", "test", "train")
+        for split in (first, "valid", "test", "train")
         for at in (table.answers, "best", "final", "curve")
     ]
     point = next((point for point in wanted if point in table.columns), next(iter(table.columns)))

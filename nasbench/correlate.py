@@ -33,11 +33,15 @@ SETTINGS = ("sample", "seed", "width", "depth", "size", "batch")
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The table to be judged on, as scorers see it; `tick(done, total)` says how far one is."""
+    """The table to be judged on, as scorers see it; `tick(done, total)` says how far one is.
+
+    `split` is where the truth is from. What a scorer takes of a table is validation, as a search.
+    """
 
     table: Table
     bench: Benchmark
     tick: Callable[[int, int], None] = lambda done, total: None
+    split: str = "valid"
 
     @property
     def space(self) -> str:
@@ -46,13 +50,13 @@ class Target:
 
     @cached_property
     def noise(self) -> tuple[Noise, str]:
-        """The noise of single trainings of the table, and where it is from."""
-        return seed_noise(self.bench, self.space, self.table)
+        """The noise of single trainings of the table, of its split, and where it is from."""
+        return seed_noise(self.bench, self.space, self.table, self.split)
 
     @cached_property
     def tau(self) -> float:
         """What two measurements like the table's own would agree by; NaN if unknown."""
-        return averaged(self.noise[0].tau, _seeds(self.table))
+        return averaged(self.noise[0].tau, _seeds(self.table, self.split))
 
     def fact(self, names: Sequence[str], argument: str) -> Scores:
         """Return the first of these facts that is known; raises `NotRecorded`, `BadValue`."""
@@ -128,13 +132,14 @@ class Judged:
 
 @dataclass(frozen=True)
 class Correlation:
-    """Scorers, judged on a table by its main validation metric, as a lookup answers it.
+    """Scorers, judged on a table by its main metric on a split, at the point a lookup answers.
 
     `noise` is that of single trainings, from "seeds" or "classes" (`noise_from`, "" where unknown);
     `tau` that of two tables of as many `seeds` as this one has in the mean.
     """
 
     target: Table
+    split: str
     noise: Noise
     noise_from: str
     seeds: float
@@ -150,19 +155,21 @@ def correlate(
     k: int = K,
     draws: int = DRAWS,
     tick: Callable[[int, int], None] = lambda done, total: None,
+    split: str = "valid",
 ) -> Correlation:
     """Judge scorers, written NAME or NAME:ARGUMENT, on a table of a benchmark.
 
     `k` and `draws` are as in `nasbench.metrics.ranking.agreement`; `tick(done, total)` is told how
-    far a scorer is that takes long. Raises `UnknownName` for a scorer that isn't there, `BadValue`
-    for none, an impossible one, or one that raises, and `NotRecorded` where the table lacks what a
-    scorer needs, or validation values; before anything is judged.
+    far a scorer is that takes long. The truth is that of a `split`. Raises `UnknownName` for a
+    scorer that isn't there, `BadValue` for none, an impossible one, or one that raises, and
+    `NotRecorded` where the table lacks what a scorer needs, or values of the split; before anything
+    is judged.
     """
     if not scorers:
         raise BadValue("no scorer to judge: name one, as in --scorers params,flops")
     if draws < 1:
         raise BadValue(f"{draws} resamples: it must be at least 1")
-    truth, target = table.scores(), Target(table, bench, tick)
+    truth, target = table.scores(split), Target(table, bench, tick, split)
     found = []
     for scorer in dict.fromkeys(scorers):
         name, argument = _split(scorer)
@@ -189,7 +196,8 @@ def correlate(
         for scorer, scores in found
     ]
     noise, source = target.noise
-    return Correlation(table, noise, source, _seeds(table), target.tau, draws, judged)
+    seeds = _seeds(table, split)
+    return Correlation(table, split, noise, source, seeds, target.tau, draws, judged)
 
 
 def as_json(told: Correlation) -> dict[str, Any]:
@@ -200,6 +208,8 @@ def as_json(told: Correlation) -> dict[str, Any]:
         "schedule": table.schedule,
         "metric": table.task.metric.name,
         "goal": table.task.metric.goal,
+        "split": told.split,
+        "epoch_chosen_by": table.column(told.split).epoch_chosen_by,
         "at": table.answers,
         "architectures": len(table),
         "noise_from": told.noise_from,
@@ -238,7 +248,7 @@ def _numbers(name: str, argument: str) -> dict[str, Any]:
     return found
 
 
-def _seeds(table: Table) -> float:
-    """Return how many trainings a validation value rests on, in the mean over architectures."""
-    measured = (~np.isnan(table.trials())).sum(axis=1)
+def _seeds(table: Table, split: str = "valid") -> float:
+    """Return how many trainings a value rests on, in the mean over architectures."""
+    measured = (~np.isnan(table.trials(split))).sum(axis=1)
     return float(measured[measured > 0].mean()) if measured.any() else np.nan

@@ -1,8 +1,8 @@
-"""Whole networks: a space's encoder and a task's head; and how large they are."""
+"""Whole networks: a space's encoder and a task's head; how large they are, what they share."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -98,6 +98,46 @@ def count_encoders(
     `Space.build` does.
     """
     return (_encoder(space, arch, (3, size, size), scale) for arch in archs)
+
+
+Mix: TypeAlias = Mapping[int, Tensor | None]
+"""What a search says of one factor of a space: options, each with a weight, a tensor of no axes, or
+None for one that is taken as it is. What is not named does not run."""
+
+Word: TypeAlias = Sequence[Mix]
+"""A mix for each factor; of a single architecture it names one option each, without a weight."""
+
+Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
+"""What an encoder gives: features (B, C, h, w), with their weights where they are several."""
+
+
+def weighed(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None) -> Tensor:
+    """Apply a layer, and weigh what it gives.
+
+    Where the weight is 0 no gradient passes through the layer, so nothing is saved for one: only
+    the weight's own is left.
+    """
+    if weight is None:
+        return layer(x)
+    if weight.detach() != 0:
+        return weight * layer(x)
+    with torch.no_grad():
+        y = layer(x)
+    return weight * y.detach()  # the identity gave x itself
+
+
+def shared(network: nn.Module) -> nn.Module:
+    """Turn every batch normalization into one for shared weights.
+
+    It is neither affine nor does it keep statistics: those of the batch are used, unless
+    `nasbench.supernet.calibrated` provides others.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.affine = module.track_running_stats = False
+            module.weight = module.bias = None  # type: ignore[assignment]
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+    return network
 
 
 def _encoder(

@@ -172,7 +172,9 @@ def print_check(checked: Checked) -> None:
 def print_correlation(told: Correlation) -> None:
     """Print a scorer a line: taus and the ceiling first, then what becomes of its first."""
     table, metric = told.target, told.target.task.metric
-    print(f"{table.address}@{table.schedule}: {metric.name}, {when(table.answers)}")
+    where = f"{table.address}@{table.schedule}: {told.split} {metric.name}, {when(table.answers)}"
+    chosen = table.column(told.split).epoch_chosen_by
+    print(f"{where}, chosen by {chosen}" if chosen else where)
     k = told.scorers[0].agreement.k
     rows: list[list[str]] = []
     for each in told.scorers:

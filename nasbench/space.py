@@ -249,7 +249,7 @@ class Space(ABC):
         raise NotApplicable(f"not applicable: {self.name} says how to write networks, not to build")
 
     def supernet(self, scale: Scale | None = None) -> nn.Module:
-        """Build the encoder with all options in it (`spaces.blocks.supernet`).
+        """Build the encoder with all options in it.
 
         Raises `NotApplicable` for a space that has none, `BadValue` as `build` does.
         """

@@ -2,7 +2,7 @@
 
 A supernet is a space's encoder with all options in it, and a head for every shape that features
 can have. It takes an architecture, of which only its own options run, or a word: what a method says
-of each factor of the space (`spaces.blocks.supernet.Word`).
+of each factor of the space (`nasbench.nets.Word`).
 """
 
 from __future__ import annotations
@@ -26,11 +26,10 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Network, count_encoders, seen
+from nasbench.nets import Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Word as Word
 from nasbench.recipe import Trainable
 from nasbench.space import Architecture, Scale, Space
-from nasbench.spaces.blocks.supernet import Word as Word
-from nasbench.spaces.blocks.supernet import shared, weighed
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
@@ -72,9 +71,8 @@ class Supernet(nn.Module):
         """Build the network of an architecture on its own, with the weights it shares."""
         alone = build(self.where, arch)
         self.encoder.copy_into(self.where.space.factor(arch), alone.encoder)  # type: ignore[operator]
-        with torch.device("meta"):
-            size = seen(self.where.task, self.where.recipe.size)[-3:]
-        (_, shape), *_ = count_encoders(self.where.space, [arch], size[-1], self.where.recipe.scale)
+        side = seen(self.where.task, self.where.recipe.size)[-1]
+        ((_, shape),) = count_encoders(self.where.space, [arch], side, self.where.recipe.scale)
         alone.head.load_state_dict(self.heads[self.shapes.index(shape)].state_dict(), strict=False)
         return alone
 
@@ -189,8 +187,7 @@ class OneShot:
     samples: int = 0
     net: Supernet | None = None
     _kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
-    _rated: list[Optimizer] = field(default_factory=list[Optimizer])
-    _step: int = 0
+    _rated: list[tuple[Optimizer, float]] = field(default_factory=list[tuple[Optimizer, float]])
 
     @cached_property
     def rng(self) -> Generator:
@@ -205,13 +202,14 @@ class OneShot:
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.net
 
-    def optimizer(self, net: nn.Module) -> Optimizer:
+    def optimizer(self, net: nn.Module, until: float = 1.0) -> Optimizer:
         """Make the optimizer of the weights: the recipe's, its rate falling to 0 by a cosine.
 
-        *Our reconstruction* of all methods here: what they publish was chosen for other images.
+        It is 0 when the part `until` of the run is done. *Our reconstruction* of all methods here:
+        what they publish was chosen for other images.
         """
         made = optimizer(net, self.where.recipe, fused=False)
-        self._rated.append(made)
+        self._rated.append((made, until))
         return made
 
     def keep(self, **kept: Kept) -> None:
@@ -239,9 +237,9 @@ class OneShot:
         steps = self.steps(share)
         for step in range(steps):
             done = (self.done + step / steps) / self.epochs
-            for made in self._rated:
+            for made, until in self._rated:
                 for group in made.param_groups:
-                    group["lr"] = self.where.recipe.lr * (1 + cos(pi * done)) / 2
+                    group["lr"] = self.where.recipe.lr * (1 + cos(pi * min(done / until, 1))) / 2
             if not step:
                 orders = [self._shuffled(part, steps * batch) for part in parts]
             index = [order[step * batch : (step + 1) * batch] for order in orders]

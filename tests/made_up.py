@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import h5py
 import numpy as np
@@ -32,6 +32,20 @@ LARGE = [name for name in names("spaces") if name not in SMALL]
 
 ONE_SHOT = [name for name in names("runners") if "live" in Method(name).needs]
 BLACK_BOX = [name for name in names("runners") if name not in ONE_SHOT]
+
+CHEAP: dict[str, dict[str, Any]] = {
+    "bananas": {"members": 2, "epochs": 10},
+    "pnas": {"members": 2, "epochs": 10, "width": 8},
+    "tpe": {"candidates": 1},
+    "zero_cost": {"proxy": "l2_norm", "sample": 20},
+    "random_weight_sharing": {"draws": 20, "glance": 3},
+    "spos": {"population": 12, "generations": 2, "parents": 3, "mutants": 4, "crossings": 4}
+    | {"recalibrate": 1, "glance": 3},
+    "pinas": {"draws": 20, "recalibrate": 1, "glance": 3},
+    "parsec": {"samples": 3},
+    "fp_nas": {"samples": 3},
+}
+"""What makes a method fast where its contract is tested; the golden traces have the defaults."""
 
 
 def made_up(space: str | Space = "transnas_cell", task: str | Task = "class_scene") -> Table:

@@ -471,7 +471,7 @@ def test_a_benchmark_may_have_a_table_and_be_trained(
     log: Log, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(BadFile, match="nasbench build and nasbench pack"):
-        open_benchmark("rooms")
+        open_benchmark(HERE)
     line = ["build", "rooms", "--spaces", "cell", "--tasks", "normal", "--workers", "1"]
     assert main([*line, "--sample", "3"]) == 0
     out = str(tmp_path / "home" / "tables" / "rooms.h5")

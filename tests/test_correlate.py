@@ -186,7 +186,7 @@ def test_text(capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--scorers", "params,task:normal,params", "--draws", "9", "-k", "5"]
     assert main(["correlate", "one/jigsaw", *arguments]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("one/cell/jigsaw@full: top1, final epoch\nscorer ")
+    assert out.startswith("one/cell/jigsaw@full: valid top1, final epoch\nscorer ")
     assert "overlap@5" in out
     assert "task:normal is one/cell/normal@full" in out
     assert "noise, from seeds: two trainings agree by tau 0." in out
@@ -250,6 +250,8 @@ def test_what_goes_wrong_is_one_line(
         ("other/jigsaw", ["--scorers", "flops", "-k", "0"], "the 0 first"),
         ("one/jigsaw", ["--draws", "0"], "0 resamples"),
         ("one/jigsaw/3", [], "names no table"),
+        ("one/jigsaw", ["--split", "test"], "one/cell/jigsaw has no final/test/top1; recorded: "),
+        ("one/jigsaw", ["--split", "tset"], "'tset' is no split; there are train, valid, test"),
     ],
 )
 def test_what_a_table_lacks_is_one_line(
@@ -259,6 +261,35 @@ def test_what_a_table_lacks_is_one_line(
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert said in err
+
+
+def test_the_truth_may_be_that_of_another_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The truth, its noise and its seeds are those of the split; scorers still see validation."""
+    truth, unlike = np.random.default_rng(1).normal(size=(2, N))
+    held_out = table("jigsaw", unlike, 6).columns[Point("final", "valid", "top1")].values.copy()
+    held_out[:, 2] = np.nan
+    test = Column(held_out, epoch_chosen_by="valid top1")
+    both = table("jigsaw", truth, 2)
+    both = replace(both, columns={**both.columns, Point("final", "test", "top1"): test})
+    bench = written(tmp_path / "tables" / "both.h5", [both, table("room_layout", unlike, 3)])
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path))
+    found = told(
+        capsys, "both/jigsaw", "--split", "test", "--scorers", "fidelity:3,task:room_layout,params"
+    )
+    own = bench["jigsaw"]
+    value = [each["kendall"][0] for each in found["scorers"]]
+    expected = [own.scores(), bench["room_layout"].scores(), np.arange(N, dtype=float)]
+    assert value == pytest.approx([kendall(s, own.scores("test")) for s in expected], abs=2e-7)
+    assert value[1] > 0.7 > 0.1 > abs(value[0])
+    assert (found["split"], found["epoch_chosen_by"], found["seeds"]) == ("test", "valid top1", 2)
+    valid = told(capsys, "both/jigsaw", "--scorers", "task:room_layout")
+    assert (valid["split"], valid["seeds"]) == ("valid", 3)
+    assert found["noise"] != valid["noise"]
+    assert found["tau"] == averaged(found["noise"]["tau"], 2)
+    assert main(["correlate", "both/jigsaw", "--split", "test", "--draws", "9"]) == 0
+    assert "jigsaw@full: test top1, final epoch, chosen by valid top1\n" in capsys.readouterr().out
 
 
 def test_a_fact_that_was_not_counted(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from tests.test_importers import made_up_lines
 if sys.platform != "linux":
     pytest.skip("kills process groups and limits files the Linux way", allow_module_level=True)
 
-KILLS = {"import": 12, "study": 8, "report": 10}
+KILLS = pytest.mark.parametrize("kills", [4, pytest.param(12, marks=pytest.mark.slow)])
 ROOT = Path(__file__).parents[1]
 
 Check = Callable[[Path], None]
@@ -199,7 +199,7 @@ def reported(tmp_path_factory: pytest.TempPathFactory, studied: Path, bench: Pat
     return folder
 
 
-def kill(command: Command, check: Check, start_over: Callable[[], None]) -> None:
+def kill(command: Command, check: Check, start_over: Callable[[], None], kills: int) -> None:
     """Kill a command at random moments; each time, look, and let it run to its end.
 
     Every other time it is killed again when it goes on from where the first kill left it.
@@ -210,7 +210,7 @@ def kill(command: Command, check: Check, start_over: Callable[[], None]) -> None
     assert command.run() == 0
     duration = time.monotonic() - begun
     done = 0
-    while done < KILLS[command.arguments[0]]:
+    while done < kills:
         start_over()
         for _ in range(1 + done % 2):
             process = command.start()
@@ -244,7 +244,10 @@ def wait_until(happens: Callable[[], object]) -> None:
 # ------------------------------------------------------------------------------------------ killed
 
 
-def test_an_import_is_killed(tmp_path: Path, exports: tuple[Path, Path], imported: Path) -> None:
+@KILLS
+def test_an_import_is_killed(
+    kills: int, tmp_path: Path, exports: tuple[Path, Path], imported: Path
+) -> None:
     folder = tmp_path / "home"
     command = importing(folder, exports[1])
     assert command.run() == 0
@@ -258,11 +261,12 @@ def test_an_import_is_killed(tmp_path: Path, exports: tuple[Path, Path], importe
     def start_over() -> None:
         shutil.copytree(imported, folder, dirs_exist_ok=True)
 
-    kill(command, check, start_over)
+    kill(command, check, start_over, kills)
     assert content(folder) == after
 
 
-def test_a_study_is_killed(tmp_path: Path, bench: Path, studied: Path) -> None:
+@KILLS
+def test_a_study_is_killed(kills: int, tmp_path: Path, bench: Path, studied: Path) -> None:
     folder = tmp_path / "home"
     expected = files(studied)
 
@@ -272,11 +276,14 @@ def test_a_study_is_killed(tmp_path: Path, bench: Path, studied: Path) -> None:
         assert {name: expected[name] for name in there if name in expected}.items() <= there.items()
 
     command = studying(folder, bench)
-    kill(command, check, lambda: shutil.rmtree(folder, ignore_errors=True))
+    kill(command, check, lambda: shutil.rmtree(folder, ignore_errors=True), kills)
     assert files(folder) == expected
 
 
-def test_a_report_is_killed(tmp_path: Path, bench: Path, studied: Path, reported: Path) -> None:
+@KILLS
+def test_a_report_is_killed(
+    kills: int, tmp_path: Path, bench: Path, studied: Path, reported: Path
+) -> None:
     folder = tmp_path / "home"
     expected = files(reported)
 
@@ -284,7 +291,7 @@ def test_a_report_is_killed(tmp_path: Path, bench: Path, studied: Path, reported
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(studied, folder)
 
-    kill(reporting(folder, bench), whole, start_over)
+    kill(reporting(folder, bench), whole, start_over, kills)
     assert files(folder) == expected
 
 

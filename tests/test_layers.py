@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("spaces", "tasks", "runners", "results")
 THINGS = ("nasbench.space", "nasbench.cell", "nasbench.task", "nasbench.images", "nasbench.errors")
 MAY_IMPORT = {  # of nasbench, modules and all below them
-    "spaces": (*THINGS, "nasbench.spaces.blocks"),
+    "spaces": (*THINGS, "nasbench.nets", "nasbench.spaces.blocks"),
     "tasks": (
         *THINGS,
         "nasbench.cache",
@@ -46,7 +46,7 @@ MAY_LOAD_TORCH = (
     "nasbench.tasks.heads",
     "nasbench.runners",
 )
-LOAD_TORCH = ("torch", "nasbench.parts.oneshot")
+LOAD_TORCH = ("torch", "nasbench.nets", "nasbench.parts.oneshot")
 HEAVY = "cloudpickle h5py matplotlib pandas platformdirs rich scipy seaborn torch typer"
 
 

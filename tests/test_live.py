@@ -28,6 +28,7 @@ from nasbench.journal import Journal
 from nasbench.loop import Method, run_method
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
+from nasbench.space import Scale
 from nasbench.training import FromTraining
 from tests.made_up import BLACK_BOX, history
 from tests.shapes import BENCHMARK
@@ -363,7 +364,8 @@ def test_what_another_device_trained_is_not_taken_for_ours(
 
 @pytest.mark.parametrize("runner", BLACK_BOX)
 def test_every_runner_trains(runner: str) -> None:
-    where = shapes("class_scene", epochs=1, train=64)
+    scale = Scale(4, 1, 2, modules=3)
+    where = shapes("class_scene", epochs=1, train=32, valid=32, test=32, scale=scale)
     method, budget, known = Method(runner), Budget(queries=5), history(runner, where, [0, 1])
     with FromTraining(where) as evaluate:
         traces = run_method(method, evaluate, [0], budget, history=known)
@@ -515,5 +517,6 @@ def test_a_search_that_is_stopped_keeps_what_was_trained_and_goes_on(
         assert err == "nasbench: stopped; what was finished is kept\n"
     kept = rows(journal)
     assert 1 <= len(kept) < 12
+    command[-1] = "1"
     subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
     assert set(kept) < set(rows(journal))

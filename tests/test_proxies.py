@@ -95,7 +95,7 @@ def test_grasp_is_minus_the_weights_times_the_hessian_times_the_gradient(
 
     flat = torch.cat([w.detach().flatten() for w in weights])
     gradient = torch.func.grad(loss)(flat)
-    hessian = torch.autograd.functional.hessian(loss, flat)
+    hessian = torch.autograd.functional.hessian(loss, flat, vectorize=True)
     assert proxies.grasp(small, batch) == pytest.approx(
         -float(flat @ hessian @ gradient), rel=1e-3, abs=1e-6
     )

@@ -28,7 +28,7 @@ from nasbench.search import AskTell, Outcome, Problem, Query, Runner, Search, as
 from nasbench.space import Architecture, Grid, Scale
 from nasbench.table import Table
 from nasbench.trace import Traces
-from tests.made_up import BLACK_BOX, ERROR, LARGE, SMALL, history, made_up
+from tests.made_up import BLACK_BOX, CHEAP, ERROR, LARGE, SMALL, history, made_up
 
 ROOT = Path(__file__).parents[1]
 RUNNERS = BLACK_BOX
@@ -67,13 +67,13 @@ def trial(
 ) -> Traces:
     """Run a method, which is given another task's traces if it needs them."""
     known = history(runner, table, seeds)
-    return run(runner, table, seeds, budget, done=done, history=known)
+    return run(runner, table, seeds, budget, done=done, history=known, **CHEAP.get(runner, {}))
 
 
 @pytest.mark.parametrize("space", SMALL)
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_runs_on_every_space(runner: str, space: str) -> None:
-    traces = trial(runner, made_up(space), range(2), BUDGET)
+    traces = trial(runner, made_up(space), range(2), Budget(queries=30))
     assert all(tuple(arch) in find("spaces", space) for arch in traces.arch.tolist())
     assert traces.start[-1] > 0
 

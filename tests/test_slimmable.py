@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.autograd import gradcheck
 
 from nasbench.errors import BadValue
+from nasbench.nets import shared
 from nasbench.spaces.blocks.layerwise import Inverted, Stage, rounded
 from nasbench.spaces.blocks.slimmable import SuperInverted, prefix
-from nasbench.spaces.blocks.supernet import shared
 
 STAGE = Stage((8, 12, 16), (1, 2, 3))
 ENTERING = (8, 12)

@@ -16,9 +16,10 @@ from torch.nn import functional as F
 
 from nasbench.errors import BadValue
 from nasbench.find import find
+from nasbench.nets import Features, Mix, Word, shared
 from nasbench.space import Architecture, Scale, Space
 from nasbench.spaces.blocks.supermacro import SuperModules, Weights, widths
-from nasbench.spaces.blocks.supernet import Features, Mix, SuperCell, SuperCells, Word, shared
+from nasbench.spaces.blocks.supernet import SuperCell, SuperCells
 
 MACRO = find("spaces", "transnas_macro")
 

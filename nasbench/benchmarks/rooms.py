@@ -1,7 +1,8 @@
 """Rooms: rendered images with exact labels, and networks that train in seconds on one core.
 
 Ours, not published elsewhere: the two spaces and seven tasks of TransNAS-Bench-101 (Duan et al.,
-CVPR 2021) on images that anyone can make. Nothing is looked up here; `--live` trains.
+CVPR 2021) on images that anyone can make. What is built so far is looked up, in the shipped table;
+`--live` trains anything.
 """
 
 from __future__ import annotations

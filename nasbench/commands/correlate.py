@@ -23,6 +23,9 @@ def correlate(
             "(docs/scoring.md), or your own ./mine.py."
         ),
     ] = "params,flops",
+    split: Annotated[
+        str, typer.Option(help="Of the table judged on; what scorers take is validation.")
+    ] = "valid",
     k: Annotated[int, typer.Option("-k", help="How many of the first are looked at.")] = 10,
     draws: Annotated[int, typer.Option(help="Resamples behind an interval.")] = 1000,
     json: AsJson = False,
@@ -32,7 +35,8 @@ def correlate(
     from nasbench.correlate import correlate as judge
 
     with bars() as progress:
-        told = judge(*open_within(where), listed(scorers), k, draws, ticker(progress, "scoring"))
+        tick = ticker(progress, "scoring")
+        told = judge(*open_within(where), listed(scorers), k, draws, tick, split)
     if json:
         return print_json(as_json(told))
     print_correlation(told)

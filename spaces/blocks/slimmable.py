@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbench.errors import BadValue
+from nasbench.nets import Features, Mix, Word, shared, weighed
 from nasbench.spaces.blocks.layerwise import Stage, rounded
 from nasbench.spaces.blocks.mobile import ACTIVATIONS, InvertedResidual, SqueezeExcite
-from nasbench.spaces.blocks.supernet import Features, Mix, Word, copy, shared, weighed
+from nasbench.spaces.blocks.supernet import copy
 
 Weight: TypeAlias = Tensor | float
 """A tensor of no axes; 1.0 for what a word takes as it is."""
@@ -41,20 +42,28 @@ class SlicedBatchNorm(nn.BatchNorm2d):
         return F.batch_norm(x, mean, var, None, None, self.training, rate, self.eps)
 
 
+class SlicedConv2d(nn.Conv2d):
+    """Uses the first channels, as many as enter and are asked for."""
+
+    def forward(self, x: Tensor, c_out: int, stride: int) -> Tensor:  # type: ignore[override]
+        """Turn (B, c_in, h, w) into (B, c_out, ceil(h / stride), ceil(w / stride))."""
+        weight = self.weight[:c_out, : x.shape[1]]
+        if (kernel := weight.shape[-1]) == 1:  # cut the grid out first, as `Pointwise` does
+            x, stride = x[..., ::stride, ::stride], 1
+        return F.conv2d(x, weight, None, stride, kernel // 2)
+
+
 class Bank(nn.Module):
     """A convolution and BN, as wide as the widest network has them."""
 
     def __init__(self, c_in: int, c_out: int, kernel: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(c_in, c_out, kernel, bias=False)
+        self.conv = SlicedConv2d(c_in, c_out, kernel, bias=False)
         self.norm = SlicedBatchNorm(c_out)
 
     def forward(self, x: Tensor, c_out: int, stride: int = 1) -> Tensor:
         """Turn (B, c_in, h, w) into (B, c_out, ceil(h / stride), ceil(w / stride))."""
-        weight = self.conv.weight[:c_out, : x.shape[1]]
-        if (kernel := weight.shape[-1]) == 1:  # cut the grid out first, as `Pointwise` does
-            x, stride = x[..., ::stride, ::stride], 1
-        y: Tensor = self.norm(F.conv2d(x, weight, None, stride, kernel // 2))
+        y: Tensor = self.norm(self.conv(x, c_out, stride))
         return y
 
     def copy_into(self, layer: nn.Sequential) -> None:

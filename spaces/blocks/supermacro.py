@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbench.errors import BadValue
+from nasbench.nets import Features, Word, shared, weighed
 from nasbench.space import Scale
 from nasbench.spaces.blocks import graph, layout
 from nasbench.spaces.blocks.slimmable import Bank, Weight, prefix
-from nasbench.spaces.blocks.supernet import Features, Word, copy, shared, weighed
+from nasbench.spaces.blocks.supernet import copy
 
 Weights: TypeAlias = Mapping[int, Weight]
 

@@ -1,53 +1,14 @@
-"""Encoders with all options in them, which share their weights.
-
-A `Mix` is what a search says of one factor of a space: options, each with a weight, a tensor of no
-axes, or None for one that is taken as it is. What is not named does not run. A `Word` is a mix for
-each factor; for a single architecture it names one option each, without a weight.
-
-Batch normalization is neither affine nor does it keep statistics: those of the batch are used,
-unless `nasbench.supernet.calibrated` provides others.
-"""
+"""Cells with all operations in them, whose networks share weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
+from nasbench.nets import Features, Word, shared, weighed
 from nasbench.spaces.blocks import graph, layout
 from nasbench.spaces.blocks.layers import Zero
-
-Mix: TypeAlias = Mapping[int, Tensor | None]
-Word: TypeAlias = Sequence[Mix]
-Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
-"""What an encoder gives: features (B, C, h, w), with their weights where they are several."""
-
-
-def weighed(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None) -> Tensor:
-    """Apply a layer, and weigh what it gives.
-
-    Where the weight is 0 no gradient passes through the layer, so nothing is saved for one: only
-    the weight's own is left.
-    """
-    if weight is None:
-        return layer(x)
-    if weight.detach() != 0:
-        return weight * layer(x)
-    with torch.no_grad():
-        y = layer(x)
-    return weight * y.detach()  # the identity gave x itself
-
-
-def shared(network: nn.Module) -> nn.Module:
-    """Turn every batch normalization into one for shared weights, as above."""
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            module.affine = module.track_running_stats = False
-            module.weight = module.bias = None  # type: ignore[assignment]
-            module.running_mean = module.running_var = module.num_batches_tracked = None
-    return network
 
 
 class SuperCell(nn.Module):

@@ -5,13 +5,15 @@ Pi-NAS (Peng et al., 2021) trains supernets so: the positive is the key of anoth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
+
+from nasbench.nets import Shape, Word
 
 
 def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:
@@ -23,6 +25,63 @@ def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -
     positive = (queries * keys.detach()).sum(1, keepdim=True)
     logits = torch.cat([positive, queries @ queue.detach().T], 1) / temperature
     return cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
+
+
+def consistency(queries: Tensor, keys: Tensor) -> Tensor:
+    """Return the mean of |q - k|^2 over a batch, (B, D) of norm 1: no negatives, so it collapses.
+
+    Only queries have a gradient.
+    """
+    return (queries - keys.detach()).square().sum(1).mean()
+
+
+def spread(embeddings: Tensor) -> float:
+    """Return the standard deviation over a batch (B, D) of norm 1, the mean over dimensions.
+
+    It is near 1 / sqrt(D) where embeddings point everywhere, and goes to 0 where they collapse.
+    """
+    return float(embeddings.detach().std(0, correction=0).mean())
+
+
+class Embedding(nn.Module):
+    """An encoder, and for each shape of its features a neck: what images are contrasted by.
+
+    A neck is linear, ReLU, linear, from pooled features to `width` numbers, and if it is `centred`
+    batch normalization by the batch, without weights: then no direction is common to all images.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        shapes: Sequence[Shape],
+        hidden: int,
+        width: int,
+        rng: Generator,
+        centred: bool = True,
+    ) -> None:
+        super().__init__()
+        self.encoder, self.shapes = encoder, list(shapes)
+        self.necks = nn.ModuleList(
+            nn.Sequential(
+                nn.Linear(shape[0], hidden),
+                nn.ReLU(),
+                nn.Linear(hidden, width),
+                nn.BatchNorm1d(width, affine=False, track_running_stats=False)
+                if centred
+                else nn.Identity(),
+            )
+            for shape in shapes
+        )
+        for layer in self.necks.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, generator=rng)
+                nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, word: Word) -> Tensor:
+        """Turn images (B, 3, H, W) into embeddings (B, width) of norm 1, for a single path."""
+        ((_, features),) = self.encoder(x, word)
+        neck = self.necks[self.shapes.index(tuple(features.shape[1:]))]
+        return normalize(neck(features.mean((2, 3))))
 
 
 class Queue(nn.Module):
