@@ -78,6 +78,21 @@ def test_all_weights_have_gradients() -> None:
     assert torch.autograd.grad(output(logits), logits)[0].all()
 
 
+def test_the_weight_of_what_enters_acts_once() -> None:
+    """It multiplied x already; those of the block multiply what they stand for."""
+    net = SuperInverted(ENTERING, STAGE, 1, 4)
+    ones = [torch.ones((), requires_grad=True) for _ in range(6)]
+    options = [1, 1, 0, 1, 1]
+    word = [{option: weight} for option, weight in zip(options, ones[1:], strict=True)]
+    x = torch.randn(2, 12, 5, 5)
+    y, shares = net(x, [(12, ones[0])], word)
+    assert shares == [(12, ones[5])]
+    torch.testing.assert_close(y, net(x, [(12, None)], [{o: None} for o in options])[0])
+    y.square().sum().backward()
+    assert ones[0].grad is None
+    assert all(weight.grad is not None for weight in ones[1:])
+
+
 def test_a_mask_is_what_padded_blocks_would_sum_to() -> None:
     mask = prefix([(2, 0.2), (4, 0.3), (8, 0.5)], torch.device("cpu")).flatten()
     torch.testing.assert_close(mask, torch.tensor([1.0, 1, 0.8, 0.8, 0.5, 0.5, 0.5, 0.5]))

@@ -180,6 +180,8 @@ class SuperInverted(nn.Module):
         channels stay, is *our reconstruction*.
         """
         kernels, squeezes, activations, expansions, channels = word
+        if len(entering) == 1:  # x was multiplied by its weight
+            entering = [(entering[0][0], None)]
 
         def activated(x: Tensor) -> Tensor:
             acts = [ACTIVATIONS[name]() for name in self.stage.activations]
@@ -216,7 +218,7 @@ class SuperInverted(nn.Module):
                 for before, p in entering:
                     if c == before:
                         stays = F.pad(x[:, :c], (0, 0, 0, 0, 0, y.shape[1] - c))
-                        both = _both(p if len(entering) > 1 else None, weight)
+                        both = _both(p, weight)
                         y = y + (stays if both is None else both * stays)
         return y, leaving
 
