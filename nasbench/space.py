@@ -361,7 +361,7 @@ class Listed(Space):
     """Only some combinations are members: a subclass narrows `__contains__`."""
 
     # Not those of a grid or a cell that is narrowed: what these make need be no member.
-    grow, complete = Space.grow, Space.complete
+    grow, complete, size = Space.grow, Space.complete, Space.size
 
     @cached_property
     def _members(self) -> tuple[Architecture, ...]:
