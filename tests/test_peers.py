@@ -329,8 +329,9 @@ class Extreme:
     def __init__(self, last: bool) -> None:
         self.last = last
 
-    def integers(self, high: int) -> int:
-        return high - 1 if self.last else 0
+    def integers(self, high: Any) -> Any:
+        drawn = np.asarray(high) - 1 if self.last else 0 * np.asarray(high)
+        return drawn if drawn.ndim else int(drawn)
 
 
 @pytest.mark.parametrize("last", [False, True])
@@ -338,21 +339,21 @@ def test_every_draw_is_a_member(last: bool, space: Space) -> None:
     """archai: `rng.randint(0, len(api))` can draw index 15,625."""
     rng: Any = Extreme(last)
     arch = space.sample(rng)
-    assert arch == space.at(len(space) - 1 if last else 0)
+    assert arch == space.at(space.size - 1 if last else 0)
     assert space.mutate(arch, rng) in space
 
 
 @pytest.mark.parametrize("beyond", [0, 1, -1])
 def test_a_number_beyond_the_space_is_no_member(beyond: int, space: Space) -> None:
     """archai, NATS-Bench: an index too large, or -1, is taken for another architecture."""
-    with pytest.raises(IndexError, match=f"members 0 to {len(space) - 1}"):
-        space.at(-1 if beyond < 0 else len(space) + beyond)
+    with pytest.raises(IndexError, match=f"members 0 to {space.size - 1}"):
+        space.at(-1 if beyond < 0 else space.size + beyond)
 
 
 def test_mutate_returns_another_one_and_leaves_its_argument(space: Space) -> None:
     """nasbenchapi: `mutate` returns its input; NASLib: it overwrites its receiver, or fails."""
     rng = np.random.default_rng(1)
-    for index in range(0, len(space), len(space) // 300):
+    for index in range(0, space.size, space.size // 300):
         arch = space.at(index)
         kept = tuple(arch)
         mutated = space.mutate(arch, rng)
