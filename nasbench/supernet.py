@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from math import cos, isfinite, pi
+from math import isfinite
 from pathlib import Path
 from time import process_time
 from typing import Any, Protocol
@@ -28,6 +28,7 @@ from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
 from nasbench.nets import Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
+from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
 from nasbench.space import Architecture, Scale, Space
 
@@ -236,10 +237,11 @@ class OneShot:
         parts = [self._order[:first], *([self._order[first:]] if share < 1 else [])]
         steps = self.steps(share)
         for step in range(steps):
-            done = (self.done + step / steps) / self.epochs
+            done = self.done * steps + step
             for made, until in self._rated:
+                last = round(until * self.epochs * steps)
                 for group in made.param_groups:
-                    group["lr"] = self.where.recipe.lr * (1 + cos(pi * min(done / until, 1))) / 2
+                    group["lr"] = cosine(self.where.recipe.lr, 0.0, min(done, last), last)
             if not step:
                 orders = [self._shuffled(part, steps * batch) for part in parts]
             index = [order[step * batch : (step + 1) * batch] for order in orders]
