@@ -107,6 +107,10 @@ None for one that is taken as it is. What is not named does not run."""
 Word: TypeAlias = Sequence[Mix]
 """A mix for each factor; of a single architecture it names one option each, without a weight."""
 
+Masks: TypeAlias = Sequence[Mix | Tensor]
+"""A word in which a width may have a mask, (C,) or (B, C, 1, 1): what each of its most channels is
+multiplied by, for all images or for each. Spaces of widths take it."""
+
 Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
 """What an encoder gives: features (B, C, h, w), with their weights where they are several."""
 

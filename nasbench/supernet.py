@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
@@ -48,12 +48,14 @@ class Supernet(nn.Module):
             shared(where.task.head(shape, where.label, recipe.size)) for shape in self.shapes
         )
 
-    def forward(self, x: Tensor, word: Architecture | Word) -> Tensor:
+    def forward(self, x: Tensor, word: Architecture | Word | Masks) -> Tensor:
         """Turn images (B, 3, H, W), or images in parts, into the task's output."""
         if isinstance(word, tuple):
             word = path(self.where.space.factor(word))
         word = [
-            {o: None if weight is None else weight.to(x.dtype) for o, weight in mix.items()}
+            mix.to(x.dtype)
+            if isinstance(mix, Tensor)
+            else {o: None if weight is None else weight.to(x.dtype) for o, weight in mix.items()}
             for mix in word
         ]
         outputs = [

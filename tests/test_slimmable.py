@@ -13,7 +13,7 @@ from torch.autograd import gradcheck
 from nasbench.errors import BadValue
 from nasbench.nets import shared
 from nasbench.spaces.blocks.layerwise import Inverted, Stage, rounded
-from nasbench.spaces.blocks.slimmable import SuperInverted, prefix
+from nasbench.spaces.blocks.slimmable import SuperChain, SuperInverted, prefix
 
 STAGE = Stage((8, 12, 16), (1, 2, 3))
 ENTERING = (8, 12)
@@ -101,3 +101,27 @@ def test_a_mask_is_what_padded_blocks_would_sum_to() -> None:
 def test_channels_that_rounding_would_widen_are_refused() -> None:
     with pytest.raises(BadValue, match=r"6 channels, .*; use multiples of 4"):
         SuperInverted((8, 6), STAGE, 1, 4)
+
+
+def test_masks_of_a_chain() -> None:
+    """Ones, then zeros: the narrower network; of other images another one; a gap is a gap."""
+    net, x = SuperChain([(4, 8), (3, 6), (2, 4)], (2, 1, 2), depth=2), torch.randn(4, 3, 9, 9)
+
+    def first(c: int, n: int) -> Tensor:
+        return (torch.arange(n) < c).float()
+
+    (hard,) = net(x, [{0: None}, {1: None}, {0: None}])
+    masks = [first(4, 8), first(6, 6), first(2, 4)]
+    ((weight, y),) = net(x, masks)
+    assert weight is None
+    assert y.shape[1] == 4
+    torch.testing.assert_close(y[:, :2], hard[1], rtol=1e-5, atol=1e-5)
+    assert not y[:, 2:].any()
+    each = [mask.expand(4, -1)[..., None, None].clone() for mask in masks]
+    torch.testing.assert_close(net(x, each)[0][1], y)
+    each[0][2, 1] = 0  # the statistics of a batch are of all its images
+    assert not torch.equal(net(x, each)[0][1], y)
+    masks[2] = torch.tensor([0.0, 1, 0, 1])
+    ((_, y),) = net(x, masks)
+    assert y[:, [1, 3]].any()
+    assert not y[:, [0, 2]].any()

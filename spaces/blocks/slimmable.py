@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbench.errors import BadValue
-from nasbench.nets import Features, Mix, Word, shared, weighed
+from nasbench.nets import Features, Masks, Mix, Word, shared, weighed
 from nasbench.spaces.blocks.layerwise import Stage, rounded
 from nasbench.spaces.blocks.mobile import ACTIVATIONS, InvertedResidual, SqueezeExcite
 from nasbench.spaces.blocks.supernet import copy
@@ -104,21 +104,28 @@ class SuperChain(nn.Module):
             size = [-(-n // stride) for n in size]
         return [(width, size[0], size[1]) for width in dict.fromkeys(self.widths[-1])]
 
-    def forward(self, x: Tensor, word: Word) -> Features:
+    def forward(self, x: Tensor, word: Word | Masks) -> Features:
         """Turn images (B, 3, H, W) into features (B, C, h, w), those of each width of the last.
 
-        The weight of an only option multiplies what its layer gives.
+        Of a mask it is the widest. The weight of an only option multiplies what its layer gives.
         """
         shares: Shares = []
+        mask: Tensor | None = None
         for mix, options, banks, stride in zip(
             word, self.widths, self.layers, self.strides, strict=True
         ):
-            x = _weighed(_masked(x, shares), shares)
-            shares = [(options[option], weight) for option, weight in mix.items()]
+            x = _weighed(x if mask is None else mask * x, shares)
+            if isinstance(mix, Tensor):
+                shares, mask = [(options[-1], None)], mix[:, None, None] if mix.dim() == 1 else mix
+            else:
+                shares, mask = [(options[option], weight) for option, weight in mix.items()], None
+                mask = _mask(shares, x.device)
             for i, bank in enumerate(banks):  # type: ignore[arg-type, var-annotated]
-                x = _masked(x, shares) if i else x
+                x = x if mask is None or not i else mask * x
                 x = F.relu(bank(x, max(c for c, _ in shares), 1 if i else stride))
-        return [(weight, x[:, :c]) for c, weight in shares]
+        if len(shares) > 1:
+            return [(weight, x[:, :c]) for c, weight in shares]
+        return [(shares[0][1], x if mask is None else mask * x)]
 
     def copy_into(self, options: Sequence[int], encoder: nn.Sequential) -> None:
         """Copy the weights of one architecture, given by its options, into its own encoder."""
@@ -129,11 +136,17 @@ class SuperChain(nn.Module):
             copy(bank.norm, norm)
 
 
+def _mask(shares: Shares, device: torch.device) -> Tensor | None:
+    """Return the mask of several open numbers of channels; None for an only one."""
+    if len(shares) < 2:
+        return None
+    return prefix([(c, 1.0 if p is None else p) for c, p in shares], device)
+
+
 def _masked(x: Tensor, shares: Shares) -> Tensor:
     """Mask channels of which several numbers are open."""
-    if len(shares) < 2:
-        return x
-    return prefix([(c, 1.0 if p is None else p) for c, p in shares], x.device) * x
+    mask = _mask(shares, x.device)
+    return x if mask is None else mask * x
 
 
 def _weighed(x: Tensor, shares: Shares) -> Tensor:
