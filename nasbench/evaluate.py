@@ -101,8 +101,13 @@ def has(table: Table) -> frozenset[str]:
     curve = Point("curve", "valid", table.task.metric.name)
     curves = {"curves"} if whole and curve in table.columns else set()
     networks = {"networks"} if table.space.scale else set()
-    live = {"live"} if table.trained_by and table.space.shares else set()
-    return frozenset(curves | networks | live)
+    return frozenset(curves | networks) | (sharing(table.space) if table.trained_by else set())
+
+
+def sharing(space: Space) -> frozenset[str]:
+    """Say what a search finds in a space's supernet, if it has one, as in `Evaluator.has`."""
+    widths = {"widths"} if space.widths() else set()
+    return frozenset({"live"} | widths) if space.shares else frozenset()
 
 
 class FromTable:

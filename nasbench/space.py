@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, product
@@ -274,6 +274,13 @@ class Space(ABC):
     def apart(self) -> tuple[int, ...]:
         """Which `factors` have options of different shapes, so that only one of them can run."""
         return ()
+
+    def widths(self, scale: Scale | None = None) -> Mapping[int, tuple[int, ...]]:
+        """Return the channels, increasing, of the options of each factor that is a width.
+
+        The supernet takes masks of their channels. Here there is none.
+        """
+        return {}
 
     def factor(self, arch: Architecture) -> tuple[int | None, ...]:
         """Return an architecture's option of each factor, None where the factor doesn't matter."""

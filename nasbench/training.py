@@ -13,6 +13,7 @@ import numpy as np
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import BadValue, NotRecorded
+from nasbench.evaluate import sharing
 from nasbench.journal import Journal
 from nasbench.networks import Networks
 from nasbench.pool import Processes, each
@@ -82,7 +83,7 @@ class FromTraining:
     ) -> None:
         require_torch()
         self.where, self.epochs = where, where.recipe.epochs
-        self.has = frozenset({"curves", "networks"} | ({"live"} if where.space.shares else set()))
+        self.has = frozenset({"curves", "networks"}) | sharing(where.space)
         self._seed, self._workers, self._tick = seed, workers, tick
         self._journal = journal or Journal(where.address.partition("/")[0])
         self._pool: Processes | None = None

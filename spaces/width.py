@@ -9,6 +9,7 @@ the shape.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,13 @@ class Width(Grid):
         from nasbench.spaces.blocks.slimmable import SuperChain
 
         scale = scaled(self, scale, (1, 2))
-        widths = [_options(scale)] * len(self.choices)
+        widths = list(self.widths(scale).values())
         return SuperChain(widths, (scale.stride, *STRIDES), scale.depth)
+
+    def widths(self, scale: Scale | None = None) -> Mapping[int, tuple[int, ...]]:
+        """Return the options of every layer: scaled ones may be equal."""
+        options = tuple(_options(scale or self.scale))
+        return dict.fromkeys(range(len(self.choices)), options)
 
 
 def _options(scale: Scale) -> list[int]:

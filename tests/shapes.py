@@ -86,7 +86,7 @@ BENCHMARK = Declared(
     citation="none",
     answers="final",
     live=Live(
-        {"cell": "transnas_cell", "macro": "transnas_macro"},
+        {"cell": "transnas_cell", "macro": "transnas_macro", "width": "width", "mbconv": "mbconv"},
         {
             "class_object": replace(CLASSES, augment="flip"),
             "class_scene": CLASSES,

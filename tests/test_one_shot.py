@@ -45,10 +45,17 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasbench.oneshot.RANKED", 8)
 
 
-def table(task: str = "class_scene", space: str = "cell") -> Table:
-    """Return a table of made-up values, and say that squares were trained for it."""
+WIDTHS = [runner for runner in ONE_SHOT if "widths" in Method(runner).needs]
+
+
+def table(task: str = "class_scene", space: str = "", runner: Any = "") -> Table:
+    """Return a table of made-up values, and say that squares were trained for it.
+
+    A runner that needs widths has them, where no space is named.
+    """
+    space = space or ("width" if runner in WIDTHS else "cell")
     where, _ = trainable(f"{SHAPES}/{space}/{task}")
-    scale = Scale(4, 1, 2, modules=2 if space == "cell" else None)
+    scale = Scale(10 if space == "width" else 4, 1, 2, modules=2 if space == "cell" else None)
     where = replace(where, recipe=replace(where.recipe, train=64, batch=16, scale=scale))
     return replace(made_up(where.space, where.task), trained_by=where)
 
@@ -66,9 +73,14 @@ def without_seconds(traces: Traces) -> Traces:
     return replace(traces, seconds=np.zeros_like(traces.seconds))
 
 
-@pytest.mark.parametrize("space", ["cell", "macro"])
+@pytest.mark.parametrize("space", ["cell", "macro", "width"])
 @pytest.mark.parametrize("runner", ONE_SHOT)
-def test_runs_on_both_spaces(runner: str, space: str) -> None:
+def test_runs_on_every_space(runner: str, space: str) -> None:
+    if runner in WIDTHS and space != "width":
+        where = table(space=space)
+        with pytest.raises(NotApplicable, match=f"{runner} needs widths to decide about"):
+            trial(runner, where)
+        return
     where = table(space=space)
     traces = trial(runner, where)
     assert all(tuple(arch) in where.space for arch in traces.arch.tolist())
@@ -86,12 +98,12 @@ def test_runs_on_both_spaces(runner: str, space: str) -> None:
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_every_task(runner: str, task: str) -> None:
-    assert len(trial(runner, table(task), budget=Budget(epochs=1)).value) == 1
+    assert len(trial(runner, table(task, runner=runner), budget=Budget(epochs=1)).value) == 1
 
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_seeds(runner: str) -> None:
-    where = table()
+    where = table(runner=runner)
     both = without_seconds(trial(runner, where, [3, 4]))
     assert without_seconds(trial(runner, where, [3, 4])) == both
     alone = without_seconds(trial(runner, where, [4]))
@@ -106,7 +118,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     code = (
         "import sys; from pathlib import Path; from nasbench import oneshot; oneshot.RANKED = 8\n"
         "from tests.test_one_shot import ONE_SHOT, table, trial\n"
-        "for runner in ONE_SHOT: trial(runner, table(), [3]).save(Path(sys.argv[1], runner))"
+        "for runner in ONE_SHOT:\n"
+        "    trial(runner, table(runner=runner), [3]).save(Path(sys.argv[1], runner))"
     )
     folder = tmp_path_factory.mktemp("elsewhere")
     env = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2"}
@@ -117,7 +130,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_same_seed_in_another_process(runner: str, elsewhere: Path) -> None:
-    there, here = Traces.load(elsewhere / runner), trial(runner, table(), [3])
+    there, here = Traces.load(elsewhere / runner), trial(runner, table(runner=runner), [3])
     assert without_seconds(there) == without_seconds(here)
 
 
@@ -125,7 +138,7 @@ def test_same_seed_in_another_process(runner: str, elsewhere: Path) -> None:
 def test_global_state_is_left_alone(runner: str) -> None:
     torch.manual_seed(3)
     before, numpy = torch.get_rng_state(), str(np.random.get_state())  # noqa: NPY002
-    trial(runner, table(), budget=Budget(epochs=1))
+    trial(runner, table(runner=runner), budget=Budget(epochs=1))
     assert torch.equal(torch.get_rng_state(), before)
     assert str(np.random.get_state()) == numpy  # noqa: NPY002
 
@@ -134,7 +147,7 @@ def test_global_state_is_left_alone(runner: str) -> None:
 def test_a_killed_run_goes_on_from_its_last_choice(
     runner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, budget = table(), Budget(epochs=3)
+    where, budget = table(runner=runner), Budget(epochs=3)
     whole = trial(runner, where, [5], budget)
     from nasbench.supernet import OneShot
 
@@ -158,7 +171,7 @@ def test_a_killed_run_goes_on_from_its_last_choice(
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_a_loss_that_is_no_number(runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    where = table()
+    where = table(runner=runner)
     monkeypatch.setattr(
         type(where.task), "loss", lambda task, output, target: output.sum() * np.nan
     )
@@ -170,7 +183,7 @@ def test_a_loss_that_is_no_number(runner: str, monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_live_answers_train_the_last_choice_alone(runner: str) -> None:
-    where = table().trained_by
+    where = table(runner=runner).trained_by
     assert where
     with FromTraining(where) as evaluate:
         method = Method(runner, CHEAP.get(runner, {}))
