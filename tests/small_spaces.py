@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from nasbench.space import Architecture, Grid, Listed
+from nasbench.space import Architecture, Grid, Listed, Scale
+from nasbench.spaces.blocks.layerwise import LayerWise, Stage
 
 
 class Table(Grid):
@@ -54,3 +55,19 @@ class Chain(Listed):
 
     def neighbours(self, arch: Architecture) -> list[Architecture]:
         raise NotImplementedError
+
+
+class Layers(LayerWise):
+    """Small enough that all members can be built and compared."""
+
+    name = "layers"
+    example = "8_c4_1:k3c4x1-k3c4x1_2:k3sc8x1_c8"
+    scale = Scale(width=4, depth=1)
+    resolutions = (4, 8)
+    stems = (4,)
+    stages = (
+        Stage((4, 6), (1, 1.2, 2), (1, 2), 1, (3,), (False,), ("relu",)),
+        Stage((8,), (1, 2), (1, 2, 3), 2, (3, 5), (True,), ("relu",), tied=True),
+    )
+    heads = (8,)
+    divisor = 2

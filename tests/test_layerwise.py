@@ -12,10 +12,10 @@ from torch import nn
 from nasbench.errors import BadValue, NotApplicable
 from nasbench.find import find
 from nasbench.nets import count, count_encoders
-from nasbench.space import Scale
 from nasbench.spaces.blocks.layers import LAYERS
-from nasbench.spaces.blocks.layerwise import Convolution, Inverted, LayerWise, Stage, rounded
+from nasbench.spaces.blocks.layerwise import Convolution, Inverted, rounded
 from nasbench.spaces.blocks.reduction import Gather
+from tests.small_spaces import Layers
 
 F1 = (
     "conv3h 8/2; k5 8/1 x1; k5 24/2 x5.4566; k5 24/1 x4.7912; k5s 32/2 x5.3501; "
@@ -116,25 +116,9 @@ def test_fbnet_published_counts(name: str) -> None:
     assert found.params == params
 
 
-class Small(LayerWise):
-    """Small enough that all members can be built and compared."""
-
-    name = "small"
-    example = "8_c4_1:k3c4x1-k3c4x1_2:k3sc8x1_c8"
-    scale = Scale(width=4, depth=1)
-    resolutions = (4, 8)
-    stems = (4,)
-    stages = (
-        Stage((4, 6), (1, 1.2, 2), (1, 2), 1, (3,), (False,), ("relu",)),
-        Stage((8,), (1, 2), (1, 2, 3), 2, (3, 5), (True,), ("relu",), tied=True),
-    )
-    heads = (8,)
-    divisor = 2
-
-
 def test_classes_are_the_networks_that_are_built() -> None:
     """Layers behind the depth and expansions that round to the same make no other network."""
-    space = Small()
+    space = Layers()
     assert space.choices == (2, 2, 3, 2, 3, 2, 3, 2, 2)
     assert len(space) == 2 * 2 * 6 * 6 * 3 * 2 * 2
     assert list(map(space.read, map(space.spell, space))) == list(space)
@@ -147,7 +131,7 @@ def test_classes_are_the_networks_that_are_built() -> None:
 
 
 def test_decisions_of_a_layer_that_is_not_built_do_not_matter() -> None:
-    space = Small()
+    space = Layers()
     arch = space.read("8_c4_1:k3c4x1-k3c6x2_2:k5sc8x2_c8")
     assert space.factor(arch) == (1, 0, 0, 0, None, None, 1, 1, 1)
     assert space.groups == ((0,), (1,), (2, 3), (4, 5), (6,), (7, 8))

@@ -8,18 +8,21 @@ and last the head. Layers behind a stage's depth are written, and not built.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from math import floor
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from nasbench.space import Architecture, Grid, Scale, in_a_row
 from nasbench.spaces.blocks.layout import Edge, Graph, scaled
 
 if TYPE_CHECKING:
     from torch import nn
+
+
+T = TypeVar("T")
 
 
 def rounded(n: float, divisor: int = 8) -> int:
@@ -180,10 +183,19 @@ class LayerWise(Grid):
             slots += [stage.depths, *stage.ranges * stage.layers]
         return [*slots, self.heads]
 
+    def slots(self, said: Sequence[T], only: T) -> list[T]:
+        """Return what is said of each decision for all ranges, `only` for those of one option."""
+        rest = iter(said)
+        return [next(rest) if len(slot) > 1 else only for slot in self._slots]
+
+    def wide(self, channels: Sequence[int], scale: Scale) -> tuple[int, ...]:
+        """Return scaled channels: in proportion to `Scale.width`, at least one."""
+        return tuple(max(1, round(c * scale.width / self.scale.width)) for c in channels)
+
     def plan(self, arch: Architecture) -> Plan:
         """Say what an architecture's numbers mean. Raises `OutsideSpace`."""
-        genes = iter(self.check(arch))
-        said = iter([slot[next(genes) if len(slot) > 1 else 0] for slot in self._slots])
+        genes = self.slots(self.check(arch), 0)
+        said = iter([slot[gene] for slot, gene in zip(self._slots, genes, strict=True)])
         resolution, stem = next(said), next(said)
         stages = tuple(
             (next(said), tuple(_block(said) for _ in range(stage.layers))) for stage in self.stages
@@ -287,6 +299,11 @@ class LayerWise(Grid):
         )
 
     @property
+    def apart(self) -> tuple[int, ...]:
+        """The resolution: mixed ones would each cost a pass, and share statistics."""
+        return (0,) if len(self.resolutions) > 1 else ()
+
+    @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """The decisions about a layer belong together; each other one is alone."""
         together: dict[Hashable, list[int]] = {}
@@ -314,7 +331,7 @@ class LayerWise(Grid):
         act = self.activation
 
         def wide(channels: int) -> int:
-            return max(1, round(channels * scale.width / self.scale.width))
+            return self.wide([channels], scale)[0]
 
         layers: list[Subsample | Convolution | Inverted] = []
         if plan.resolution != self.resolutions[-1]:
@@ -335,6 +352,15 @@ class LayerWise(Grid):
         from nasbench.spaces.blocks.graph import chain
 
         return chain(self.layout(arch, scale))
+
+    def supernet(self, scale: Scale | None = None) -> nn.Module:
+        """Build the encoder with all options in it; widths are masks over the most channels.
+
+        Raises `BadValue` where rounding would keep widths from sharing weights.
+        """
+        from nasbench.spaces.blocks.superlayers import SuperLayers
+
+        return SuperLayers(self, scaled(self, scale, (1, 2)))
 
 
 def _block(said: Iterator[Any]) -> Block:

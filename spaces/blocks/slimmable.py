@@ -114,7 +114,7 @@ class SuperChain(nn.Module):
         for mix, options, banks, stride in zip(
             word, self.widths, self.layers, self.strides, strict=True
         ):
-            x = _weighed(x if mask is None else mask * x, shares)
+            x = multiplied(x if mask is None else mask * x, shares)
             if isinstance(mix, Tensor):
                 shares, mask = [(options[-1], None)], mix[:, None, None] if mix.dim() == 1 else mix
             else:
@@ -143,13 +143,13 @@ def _mask(shares: Shares, device: torch.device) -> Tensor | None:
     return prefix([(c, 1.0 if p is None else p) for c, p in shares], device)
 
 
-def _masked(x: Tensor, shares: Shares) -> Tensor:
+def masked(x: Tensor, shares: Shares) -> Tensor:
     """Mask channels of which several numbers are open."""
     mask = _mask(shares, x.device)
     return x if mask is None else mask * x
 
 
-def _weighed(x: Tensor, shares: Shares) -> Tensor:
+def multiplied(x: Tensor, shares: Shares) -> Tensor:
     """Multiply by the weight of an only option, if it has one."""
     if len(shares) != 1 or (weight := shares[0][1]) is None:
         return x
@@ -206,33 +206,35 @@ class SuperInverted(nn.Module):
         for option, weight in expansions.items():
             expansion = self.stage.expansions[option]
             for c, p in entering:
-                share = (rounded(c * expansion, self.divisor), _both(p, weight))
+                share = (rounded(c * expansion, self.divisor), both(p, weight))
                 hidden.append(share)
                 wide += [share] if expansion != 1 else []
             kept = {option: weight} if expansion == 1 else kept
         most = max(c for c, _ in hidden)
         y: Tensor | None = None
         if wide:
-            y = _given(activated(self.widen(x, most)), wide, len(hidden) > 1)
+            with recorded(*(weight for _, weight in wide)):
+                y = activated(self.widen(x, most))
+            y = _given(y, wide, len(hidden) > 1)
         for weight in kept.values():
             same = F.pad(x, (0, 0, 0, 0, 0, most - x.shape[1]))
             same = same if weight is None else weight * same
             y = same if y is None else y + same
         assert y is not None
-        y = _masked(activated(_mixed(kernels, self._kernel, y)), hidden)
+        y = masked(activated(_mixed(kernels, self._kernel, y)), hidden)
         y = _mixed(
             squeezes, lambda o: self._squeeze(hidden) if self.stage.squeezes[o] else _same, y
         )
         leaving = [(self.stage.channels[option], weight) for option, weight in channels.items()]
         y = self.narrow(y, max(c for c, _ in leaving))
-        y = _weighed(_masked(y, leaving), leaving)
+        y = multiplied(masked(y, leaving), leaving)
         if self.stride == 1:
             for c, weight in leaving:
                 for before, p in entering:
                     if c == before:
                         stays = F.pad(x[:, :c], (0, 0, 0, 0, 0, y.shape[1] - c))
-                        both = _both(p, weight)
-                        y = y + (stays if both is None else both * stays)
+                        together = both(p, weight)
+                        y = y + (stays if together is None else together * stays)
         return y, leaving
 
     def _kernel(self, option: int) -> Callable[[Tensor], Tensor]:
@@ -259,7 +261,7 @@ class SuperInverted(nn.Module):
         def run(x: Tensor) -> Tensor:
             n = x.shape[1]
             y = act(F.conv2d(pool(x), first.weight[:most, :n], one[:most]))
-            y = F.conv2d(_masked(y, middle), second.weight[:n, :most], other[:n])
+            y = F.conv2d(masked(y, middle), second.weight[:n, :most], other[:n])
             out: Tensor = x * gate(y)
             return out
 
@@ -286,7 +288,14 @@ def _same(x: Tensor) -> Tensor:
     return x
 
 
-def _both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+def recorded(*weights: Tensor | None) -> torch.set_grad_enabled:
+    """Record no gradient where all weights are 0: none would pass (`nasbench.nets.weighed`)."""
+    some = any(weight is None or bool(weight.detach() != 0) for weight in weights)
+    return torch.set_grad_enabled(torch.is_grad_enabled() and some)
+
+
+def both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    """Multiply two weights, as far as there are any."""
     if one is None or other is None:
         return other if one is None else one
     return one * other
@@ -301,6 +310,6 @@ def _mixed(mix: Mix, layer: Callable[[int], Callable[[Tensor], Tensor]], x: Tens
 def _given(x: Tensor, shares: Shares, several: bool) -> Tensor:
     """Mask the channels of some of several options, or weigh an only one."""
     if not several:
-        return _weighed(x, shares)
+        return multiplied(x, shares)
     mask = prefix([(c, 1.0 if p is None else p) for c, p in shares], x.device)
     return F.pad(mask, (0, 0, 0, 0, 0, x.shape[1] - len(mask))) * x
