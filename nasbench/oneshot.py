@@ -6,9 +6,10 @@ The method is told no truth: what its choices are worth, and how well it ranks, 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from time import process_time
 from typing import Any, NamedTuple
@@ -53,11 +54,11 @@ class Sample(NamedTuple):
         rows = np.sort(np.random.default_rng(0).permutation(len(archs))[:RANKED])
         return cls([archs[row] for row in rows], scores[rows])
 
-    def tau(self, scores: Any) -> float:
+    def tau(self, rank: Callable[[Sequence[Architecture]], Any]) -> float:
         """Return Kendall's tau-b with the truth; NaN where there is none, or no ranking."""
         if len(self.archs) < 2:
             return np.nan
-        return float(kendall(np.asarray(scores, np.float64), self.scores))
+        return float(kendall(np.asarray(rank(self.archs), np.float64), self.scores))
 
 
 def run_one_shot(
@@ -119,7 +120,7 @@ def _run(
 
         def before() -> None:
             if live.net is not None and not live.done:
-                untrained["untrained_tau"] = sample.tau(live.score(live.net, sample.archs))
+                untrained["untrained_tau"] = sample.tau(partial(live.score, live.net))
 
         live.begun = before
         training: Any = method.begin(replace(evaluate.problem(budget), live=live), rng, label)
@@ -142,9 +143,9 @@ def _run(
                 if not chosen:
                     info |= untrained
                 if choice.rank is not None:
-                    info["tau"] = sample.tau(choice.rank(sample.archs))
+                    info["tau"] = sample.tau(choice.rank)
                 if len(chosen) + 1 == epochs and live.net is not None:
-                    info["supernet_tau"] = sample.tau(live.score(live.net, sample.archs))
+                    info["supernet_tau"] = sample.tau(partial(live.score, live.net))
                 chosen.append(Chosen(list(arch), seconds, info))
                 live.save([list(each) for each in chosen])
         except (Exception, SystemExit) as error:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 Architecture: TypeAlias = tuple[int, ...]
 """One choice per decision, counted from 0: a plain value, so it hashes, compares and prints."""
 
+Term: TypeAlias = tuple[tuple[int, ...], NDArray[np.int64]]
+"""Factors, and a table of costs over their options."""
+
 Bits: TypeAlias = NDArray[np.uint8]
 
 LISTED = 2**22
@@ -281,6 +284,22 @@ class Space(ABC):
         The supernet takes masks of their channels. Here there is none.
         """
         return {}
+
+    @property
+    def within(self) -> tuple[tuple[int, int] | None, ...]:
+        """Return for each factor on what it depends whether it matters, in a grid: None is always.
+
+        Else it is another factor, which always matters, and the first of its options with which.
+        """
+        return (None,) * len(self.factors)
+
+    def terms(self, side: int, scale: Scale | None = None) -> list[Term]:
+        """Return an encoder's multiply-adds as a sum: factors, and a table over their options.
+
+        On images of so many pixels a side. A layer that isn't built costs 0. Only a space too large
+        to be listed has to know; any other raises `NotApplicable`.
+        """
+        raise NotApplicable(f"not applicable: {self.name} can be listed, so count its members")
 
     def factor(self, arch: Architecture) -> tuple[int | None, ...]:
         """Return an architecture's option of each factor, None where the factor doesn't matter."""

@@ -28,9 +28,10 @@ from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
 from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
+from nasbench.parts.oneshot.distribution import Costs, over
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
-from nasbench.space import Architecture, Scale, Space
+from nasbench.space import LISTED, Architecture, Scale, Space
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
@@ -326,10 +327,19 @@ class OneShot:
             yield Batch(*self._inputs(data, index, rng))
 
     @property
-    def macs(self) -> Tensor:
-        """Multiply-adds (N,) of the encoder of every member of the space, in order."""
+    def macs(self) -> Costs:
+        """Multiply-adds (N,) of the encoder of every member of the space, in order, or `terms`."""
         side = seen(self.where.task, self.where.recipe.size)[-1]
         return _macs(self.where.space, side, self.where.recipe.scale)
+
+    @property
+    def typical_macs(self) -> float:
+        """Return the median of the multiply-adds of all members; of 1,000, if they are too many."""
+        costs = self.macs
+        if not isinstance(costs, Tensor):
+            uniform = over(self.where.space)
+            costs = uniform.costs_of(costs, uniform.sample(1000, Generator().manual_seed(0)))
+        return float(costs.double().median())
 
     def save(self, told: Any) -> None:
         """Write what must survive, and what was told so far: plain values."""
@@ -376,5 +386,7 @@ class OneShot:
 
 
 @lru_cache(maxsize=4)
-def _macs(space: Space, side: int, scale: Scale | None) -> Tensor:
+def _macs(space: Space, side: int, scale: Scale | None) -> Costs:
+    if space.size > LISTED:
+        return [(factors, torch.from_numpy(table)) for factors, table in space.terms(side, scale)]
     return torch.tensor([counts.macs for counts, _ in count_encoders(space, space, side, scale)])

@@ -28,7 +28,7 @@ from torch.func import functional_call
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam, Optimizer
 
-from nasbench.parts.oneshot.distribution import Distribution, choice
+from nasbench.parts.oneshot.distribution import choice, over
 from nasbench.parts.oneshot.relaxation import soft
 from nasbench.search import Problem, Training
 from nasbench.supernet import Batch
@@ -54,7 +54,7 @@ def search(
     """
     live = problem.live
     assert live is not None
-    net, alpha = live.supernet(), Distribution(problem.space)
+    net, alpha = live.supernet(), over(problem.space)
     nn.init.normal_(alpha.logits, std=spread, generator=live.rng)
     weights = live.optimizer(net)
     adam = Adam([alpha.logits], learning_rate, (0.5, 0.999), weight_decay=weight_decay)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import numpy as np
 from torch.optim import Adam
 
-from nasbench.parts.oneshot.distribution import Distribution, choice
+from nasbench.parts.oneshot.distribution import choice, over
 from nasbench.parts.oneshot.importance import (
     LikelihoodScale,
     cost_aware,
@@ -58,7 +58,7 @@ def search(
     live = problem.live
     assert live is not None
     net = live.supernet()
-    factorised = Distribution(problem.space)
+    factorised = over(problem.space)
     joint = factorised.joint()
     rate = samples / float(factorised.entropy().detach())
     weights = live.optimizer(net)
@@ -81,9 +81,13 @@ def search(
             rows = alpha.sample(k, live.rng)
             ll = log_likelihoods(live, net, valid, alpha.archs(rows))
             om = importance_weights(ll, len(valid), scale)
-            m = om if target is None else cost_aware(om, live.macs[rows], target, beta)
+            m = (
+                om
+                if target is None
+                else cost_aware(om, alpha.costs_of(live.macs, rows), target, beta)
+            )
             adams[alpha].zero_grad()
-            surrogate(m, alpha.log_p()[rows]).backward()
+            surrogate(m, alpha.log_of(rows)).backward()
             adams[alpha].step()
             live.samples += 2 * k
             effective.append(effective_samples(om))

@@ -65,7 +65,7 @@ def search(
             ll = log_likelihoods(live, net, valid, alpha.archs(rows))
             om = importance_weights(ll, len(valid), scale)
             adam.zero_grad()
-            surrogate(om - control_variate / samples, alpha.log_p()[rows]).backward()
+            surrogate(om - control_variate / samples, alpha.log_of(rows)).backward()
             adam.step()
             live.samples += 2 * samples
             effective.append(effective_samples(om))

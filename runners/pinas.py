@@ -35,7 +35,6 @@ from math import ceil
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.optim import Optimizer
 
@@ -45,12 +44,12 @@ from nasbench.parts.oneshot.contrast import (
     consistency,
     follow,
     info_nce,
+    pairs,
     running,
     spread,
 )
 from nasbench.parts.oneshot.views import view
 from nasbench.search import Choice, Problem, Training
-from nasbench.space import Architecture
 from nasbench.supernet import Word, path
 
 needs = {"live"}
@@ -87,12 +86,12 @@ def search(
     linear = live.optimizer(net.heads)
     live.keep(net=net, necks=student.necks, teacher=teacher, queue=keys)
     live.keep(weights=weights, linear=linear)
-    members = np.array([arch for arch in space if space.has_path(arch)])
+    draw = pairs(space)
     for epoch in live.rounds():
         contrasts, told = epoch < first, []
         net.encoder.requires_grad_(contrasts)
         for (batch,) in live.batches():
-            a, b = pair(members, rng)
+            a, b = draw(rng)
             if not contrasts:
                 _step(linear, live.loss(net(batch.x, a), batch.target))
                 live.samples += 1
@@ -116,14 +115,6 @@ def search(
             rank=lambda archs: live.score(net, archs, recalibrate=recalibrate),
             info=dict(zip(("contrast", "spread"), np.mean(told, 0), strict=True)) if told else {},
         )
-
-
-def pair(members: NDArray[np.int64], rng: np.random.Generator) -> tuple[Architecture, Architecture]:
-    """Draw one of the members (N, decisions), and another that differs in as much as one can."""
-    one = members[rng.integers(len(members))]
-    same = (members == one).sum(1)
-    other = members[rng.choice(np.flatnonzero(same == same.min()))]
-    return tuple(one.tolist()), tuple(other.tolist())
 
 
 def embed(

@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from torch.optim import Adam
 
 from nasbench.parts.oneshot.costs import add_linear, mul_log
-from nasbench.parts.oneshot.distribution import Distribution, choice
+from nasbench.parts.oneshot.distribution import Distribution, choice, over
 from nasbench.parts.oneshot.relaxation import active, gates, rescale, two_gates
 from nasbench.search import Problem, Training
 
@@ -60,8 +60,8 @@ def search(
     """
     live = problem.live
     assert live is not None
-    net, alpha = live.supernet(), Distribution(problem.space)
-    ref = reference or float(live.macs.double().median())
+    net, alpha = live.supernet(), over(problem.space)
+    ref = reference or live.typical_macs
     prices: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mul#log": partial(mul_log, reference=ref, a=a, b=b),
         "add#linear": partial(add_linear, reference=ref, rate=rate),
@@ -71,7 +71,7 @@ def search(
     if mode not in draws or penalty not in prices:
         raise ValueError(f"mode {mode!r}, penalty {penalty!r}: of {[*draws]} and {[*prices]}")
     nn.init.normal_(alpha.logits, std=spread, generator=live.rng)
-    uniform = Distribution(problem.space)
+    uniform = over(problem.space)
     weights = live.optimizer(net)
     adam = Adam([alpha.logits], learning_rate, (0.0, 0.999))
     live.keep(net=net, alpha=alpha, weights=weights, adam=adam)

@@ -13,26 +13,26 @@ import pytest
 import torch
 from torch import Tensor
 
-from nasbench.errors import NotApplicable
 from nasbench.find import find
+from nasbench.nets import count_encoders
 from nasbench.parts.oneshot.costs import add_linear, mul_log
-from nasbench.parts.oneshot.distribution import Distribution
-from nasbench.space import Space
-from tests.small_spaces import Chain, Table
+from nasbench.parts.oneshot.distribution import Enumerated, Product, over
+from nasbench.space import Architecture, Scale, Space
+from tests.small_spaces import Chain, Layers, Table
 
 CELL, MACRO = find("spaces", "transnas_cell"), find("spaces", "transnas_macro")
 SPACES = [CELL, MACRO, find("spaces", "nasbench201"), Chain(), Table(3, 2, 2)]
 
 
-def drawn(space: Space, seed: int = 0, scale: float = 1.5) -> Distribution:
+def drawn(space: Space, seed: int = 0, scale: float = 1.5) -> Enumerated:
     """A distribution with logits that are not special."""
-    distribution = Distribution(space)
+    distribution = Enumerated(space)
     rng = torch.Generator().manual_seed(seed)
     torch.nn.init.normal_(distribution.logits, std=scale, generator=rng)
     return distribution
 
 
-def by_hand(distribution: Distribution) -> Tensor:
+def by_hand(distribution: Enumerated) -> Tensor:
     """p of every member, one after the other."""
     space = distribution.space
     logs = [
@@ -78,8 +78,8 @@ def test_a_shift_of_a_factor_changes_nothing_even_where_it_may_not_matter() -> N
 
 
 def test_entropy_of_the_uniform() -> None:
-    assert Distribution(CELL).entropy().item() == pytest.approx(6 * log(4), abs=1e-12)
-    assert Distribution(CELL).entropy().item() == pytest.approx(8.3178, abs=5e-5)
+    assert Enumerated(CELL).entropy().item() == pytest.approx(6 * log(4), abs=1e-12)
+    assert Enumerated(CELL).entropy().item() == pytest.approx(8.3178, abs=5e-5)
     assert drawn(MACRO, scale=0.01).entropy().item() < log(3256) < 8.0884
 
 
@@ -127,19 +127,19 @@ def test_joint_probabilities_are_products_of_the_factors() -> None:
     ids=["cell", "FP-NAS", "chain"],
 )
 def test_numbers_of_logits(space: Space, factorised: int, joint: list[int]) -> None:
-    assert len(Distribution(space).logits) == factorised
-    assert Distribution(space).joint().sizes == joint
+    assert len(Enumerated(space).logits) == factorised
+    assert Enumerated(space).joint().sizes == joint
 
 
 def test_what_can_not_be_joined() -> None:
     with pytest.raises(ValueError, match="over groups already"):
-        Distribution(CELL).joint().joint()
+        Enumerated(CELL).joint().joint()
     with pytest.raises(ValueError, match=r"factors \(2, 3\) of chain: only a part"):
-        Distribution(Chain(), [(0,), (1,), (2, 3), (4,)])
+        Enumerated(Chain(), [(0,), (1,), (2, 3), (4,)])
 
 
 def test_a_joint_distribution_can_say_what_a_factorised_one_can_not() -> None:
-    fine = Distribution(Table(2, 2)).joint()
+    fine = Enumerated(Table(2, 2)).joint()
     fine.logits.data = torch.tensor([9.0, 0.0, 0.0, 9.0], dtype=torch.float64)
     p = fine.log_p().exp().tolist()
     assert p[0] == p[3] == pytest.approx(0.5, abs=1e-3)
@@ -189,7 +189,7 @@ def test_the_mode_is_the_best_member() -> None:
 
 
 def test_the_best_option_of_each_factor_need_not_be_a_member() -> None:
-    distribution = Distribution(Chain())
+    distribution = Enumerated(Chain())
     for logits in distribution.split():
         logits.data[0] += 1  # depth 1, and no bits: no member has none
     assert distribution.mode() == (2, 4)
@@ -197,7 +197,7 @@ def test_the_best_option_of_each_factor_need_not_be_a_member() -> None:
 
 @pytest.mark.parametrize("space", SPACES, ids=named)
 def test_of_equals_the_first_is_the_mode(space: Space) -> None:
-    distribution = Distribution(space)
+    distribution = Enumerated(space)
     matter = [sum(option is not None for option in space.factor(arch)) for arch in space]
     assert distribution.mode() == space.at(matter.index(min(matter)))  # less to say is likelier
     if space is CELL:
@@ -241,7 +241,7 @@ def test_a_loss_of_the_cost_alone_drives_it_down() -> None:
 
 
 def test_only_logits_are_kept() -> None:
-    distribution, other = drawn(CELL), Distribution(CELL)
+    distribution, other = drawn(CELL), Enumerated(CELL)
     assert list(distribution.state_dict()) == ["logits"]
     other.load_state_dict(distribution.state_dict())
     assert other.mode() == distribution.mode()
@@ -259,6 +259,77 @@ def test_losses_with_costs() -> None:
         mul_log(loss, cost, 1)
 
 
-def test_a_space_too_large_to_be_listed_has_no_distribution() -> None:
-    with pytest.raises(NotApplicable, match="over all members, up to 4,194,304: <mbconv"):
-        Distribution(find("spaces", "mbconv"))
+# ------------------------------------------------------------------------- grids beyond listing
+
+
+def grid(joint: bool = False) -> Product:
+    """The product over a space small enough to go through its networks."""
+    space = Layers()
+    return Product(space, space.groups if joint else None)
+
+
+def networks(space: Space) -> list[Architecture]:
+    """Members, of those that differ in nothing that matters one."""
+    return [arch for arch in space if tuple(o or 0 for o in space.factor(arch)) == arch]
+
+
+@pytest.fixture(params=[False, True], ids=["FD", "JD"])
+def some(request: pytest.FixtureRequest) -> Product:
+    distribution = grid(request.param)
+    rng = torch.Generator().manual_seed(0)
+    torch.nn.init.normal_(distribution.logits, std=1.5, generator=rng)
+    return distribution
+
+
+def costs_of(space: Space) -> list[tuple[tuple[int, ...], Tensor]]:
+    return [(factors, torch.from_numpy(table)) for factors, table in space.terms(17)]
+
+
+def test_a_product_is_exact_over_networks(some: Product) -> None:
+    archs = networks(some.space)
+    p = torch.from_numpy(np.exp(some.rank(archs)))
+    assert p.sum().item() == pytest.approx(1, abs=1e-12)
+    torch.testing.assert_close(some.entropy(), -(p * p.log()).sum(), rtol=1e-10, atol=0)
+    macs = [counts.macs for counts, _ in count_encoders(some.space, archs, 17)]
+    want = p @ torch.tensor(macs, dtype=torch.float64)
+    torch.testing.assert_close(some.expected(costs_of(some.space)), want, rtol=1e-10, atol=0)
+    some.expected(costs_of(some.space)).backward()
+    assert some.logits.grad is not None
+
+
+def test_draws_of_a_product(some: Product) -> None:
+    rows = some.sample(4000, torch.Generator().manual_seed(1))
+    archs = some.archs(rows)
+    np.testing.assert_allclose(some.log_of(rows).detach(), some.rank(archs), rtol=1e-12)
+    counts = [c.macs for c, _ in count_encoders(some.space, archs[:200], 17)]
+    assert some.costs_of(costs_of(some.space), rows[:200]).tolist() == counts
+    likely = max(networks(some.space), key=lambda arch: some.rank([arch])[0])
+    assert archs.count(likely) / 4000 == pytest.approx(np.exp(some.rank([likely])[0]), abs=0.02)
+    assert some.mode() in some.space
+
+
+def test_a_joint_product_is_what_it_was() -> None:
+    fine = grid()
+    torch.nn.init.normal_(fine.logits, generator=torch.Generator().manual_seed(2))
+    joint, archs = fine.joint(), networks(fine.space)
+    np.testing.assert_allclose(joint.rank(archs), fine.rank(archs), rtol=1e-12)
+    assert joint.sizes == [2, 2, 6, 6, 3, 4]
+    torch.testing.assert_close(joint.entropy(), fine.entropy(), rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", ["mbconv", "attentive_nas"])
+def test_terms_are_what_is_counted(name: str) -> None:
+    """To the last unit, of large spaces, published ones too."""
+    space = find("spaces", name)
+    uniform, scale = over(space), Scale(8, 2, 2) if name == "mbconv" else Scale(16, 1, 1)
+    rows = uniform.sample(5, torch.Generator().manual_seed(3))
+    terms = [(factors, torch.from_numpy(table)) for factors, table in space.terms(50, scale)]
+    counts = [c.macs for c, _ in count_encoders(space, uniform.archs(rows), 50, scale)]
+    assert uniform.costs_of(terms, rows).tolist() == counts
+    assert isinstance(uniform, Product)
+
+
+def test_logits_of_a_layer_fine_and_joint() -> None:
+    """Variables of 3, 2, 2, 6 and 10 options: 23 logits, 720 when joined (FP-NAS)."""
+    fine = Product(Table(3, 2, 2, 6, 10))
+    assert (len(fine.logits), len(fine.joint().logits)) == (23, 720)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nasbench.find import find
-from nasbench.parts.oneshot.distribution import Distribution
+from nasbench.parts.oneshot.distribution import Enumerated
 from nasbench.parts.oneshot.importance import (
     cost_aware,
     effective_samples,
@@ -53,7 +53,7 @@ def slopes(om: Tensor, rows: Tensor, p: Tensor) -> Tensor:
 
 
 def test_posterior_of_two() -> None:
-    space = Distribution(Table(2))
+    space = Enumerated(Table(2))
     om = importance_weights(torch.tensor([log(0.8), log(0.2)], dtype=torch.float64), 1)
     assert om.tolist() == pytest.approx([0.8, 0.2])
     surrogate(om, space.log_p()).backward()
@@ -122,7 +122,7 @@ def test_no_gradient_passes_the_weights() -> None:
 
 @pytest.mark.parametrize(("beta", "slope"), [(0, -0.30), (0.3, -0.15), (0.6, 0.0), (1.0, 0.20)])
 def test_cost_and_accuracy_in_balance(beta: float, slope: float) -> None:
-    toy, om = Distribution(Table(2)), torch.tensor([0.8, 0.2], dtype=torch.float64)
+    toy, om = Enumerated(Table(2)), torch.tensor([0.8, 0.2], dtype=torch.float64)
     m = cost_aware(om, torch.tensor([20.0, 10.0]), 10, beta)  # C = (1, 0)
     assert m.sum().item() == pytest.approx(1 - beta)
     surrogate(m, toy.log_p()).backward()
@@ -138,7 +138,7 @@ def test_what_is_below_the_target_costs_nothing() -> None:
 
 
 def test_samples_follow_the_entropy() -> None:
-    sharp = Distribution(CELL)
+    sharp = Enumerated(CELL)
     rate = 14 / sharp.entropy().item()
     assert rate == pytest.approx(1.683, abs=5e-4)
     found = []
@@ -167,10 +167,10 @@ def planted(seed: int) -> Tensor:
     return torch.from_numpy((score - score.mean()) / score.std())
 
 
-def searched(score: Tensor, seed: int, adaptive: bool) -> tuple[Distribution, int]:
+def searched(score: Tensor, seed: int, adaptive: bool) -> tuple[Enumerated, int]:
     """PARSEC with 14 samples, or FP-NAS with as many at first: 200 steps on a table."""
     rng = torch.Generator().manual_seed(seed)
-    distribution = Distribution(CELL)
+    distribution = Enumerated(CELL)
     optimizer = torch.optim.Adam([distribution.logits], 0.1)
     rate, drawn = 14 / distribution.entropy().item(), 0
     for step in range(200):

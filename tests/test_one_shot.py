@@ -193,6 +193,19 @@ def test_live_answers_train_the_last_choice_alone(runner: str) -> None:
         assert [arch for arch, _ in zip(*evaluate.ranked(), strict=True)] == [last]
 
 
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_runs_where_members_cannot_be_listed(runner: str) -> None:
+    where, _ = trainable(f"{SHAPES}/mbconv/class_scene")
+    where = replace(
+        where, recipe=replace(where.recipe, train=64, batch=16, epochs=1, scale=Scale(8, 1, 2))
+    )
+    with FromTraining(where) as evaluate:
+        method = Method(runner, CHEAP.get(runner, {}))
+        traces = run_method(method, evaluate, [0], Budget(epochs=1))
+    assert tuple(traces.arch[0].tolist()) in where.space
+    assert np.isfinite(traces.value).all()
+
+
 # ------------------------------------------------------------------------------------- the harness
 
 

@@ -26,14 +26,16 @@ from torch import Generator, Tensor, nn  # noqa: E402
 from nasbench.parts.oneshot.contrast import (  # noqa: E402
     Embedding,
     Queue,
+    apart,
     consistency,
     follow,
     info_nce,
+    pair,
     running,
     spread,
 )
 from nasbench.parts.oneshot.views import crop, recolour, view  # noqa: E402
-from nasbench.runners.pinas import embed, pair, search  # noqa: E402
+from nasbench.runners.pinas import embed, search  # noqa: E402
 from nasbench.supernet import OneShot, path  # noqa: E402
 
 CELL, MACRO = find("spaces", "transnas_cell"), find("spaces", "transnas_macro")
@@ -62,6 +64,15 @@ def test_paths_differ_in_every_decision(space: Space) -> None:
     assert all(a in space and b in space for a, b in pairs)
     assert all(x != y for a, b in pairs for x, y in zip(a, b, strict=True))
     assert len(set(pairs)) > 190
+
+
+def test_paths_of_a_grid_too_large_to_be_listed() -> None:
+    space, numpy = find("spaces", "mbconv"), np.random.default_rng(0)
+    pairs = [apart(space, numpy) for _ in range(100)]
+    assert all(a in space and b in space for a, b in pairs)
+    assert all(x != y for a, b in pairs for x, y in zip(a, b, strict=True))
+    expansions = {b[5] - a[5] for a, b in pairs}  # of five options
+    assert len(expansions) == 8
 
 
 def test_partners_of_a_cell_are_3_to_the_6() -> None:

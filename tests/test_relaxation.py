@@ -12,7 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from nasbench.find import find
-from nasbench.parts.oneshot.distribution import Distribution
+from nasbench.parts.oneshot.distribution import Enumerated
 from nasbench.parts.oneshot.relaxation import (
     chosen,
     gates,
@@ -117,7 +117,7 @@ def test_straight_through_is_one_hot_exactly() -> None:
 
 def test_a_chosen_path_is_that_network_and_trains_nothing_else() -> None:
     encoder = find("spaces", "transnas_cell").supernet(Scale(4, 1, 4, 1))
-    x, alpha = torch.rand(2, 3, 16, 16), Distribution(find("spaces", "transnas_cell"))
+    x, alpha = torch.rand(2, 3, 16, 16), Enumerated(find("spaces", "transnas_cell"))
     rng = seeded(3)
     word = chosen([gumbel_softmax(each, 1, gumbel(4, rng)) for each in alpha.split()])
     ((_, y),) = encoder(x, word)
@@ -207,7 +207,7 @@ def test_a_step_of_two_paths_leaves_the_others_probabilities() -> None:
 
 
 def test_adam_without_momentum_moves_the_two_alone() -> None:
-    distribution, rng = Distribution(Table(4, 3)), seeded(7)
+    distribution, rng = Enumerated(Table(4, 3)), seeded(7)
     optimizer = torch.optim.Adam([distribution.logits], 0.1, betas=(0.0, 0.999))
     for _ in range(20):
         before = [each.detach().clone() for each in distribution.split()]

@@ -8,14 +8,16 @@ and last the head. Layers behind a stage's depth are written, and not built.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import product
+from functools import cached_property, partial
+from itertools import accumulate, product
 from math import floor
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
-from nasbench.space import Architecture, Grid, Scale, in_a_row
+import numpy as np
+
+from nasbench.space import Architecture, Grid, Scale, Term, in_a_row
 from nasbench.spaces.blocks.layout import Edge, Graph, scaled
 
 if TYPE_CHECKING:
@@ -78,6 +80,12 @@ class Inverted(NamedTuple):
             self.activation,
             self.squeeze,
         )
+
+    def macs(self, before: int, after: int) -> int:
+        """Return its multiply-adds; so many pixels enter and leave."""
+        widen = self.c_in * self.hidden * before if self.hidden != self.c_in else 0
+        depthwise, narrow = self.kernel**2 * self.hidden, self.hidden * self.c_out
+        return widen + (depthwise + narrow) * after + 2 * self.hidden * self.squeeze
 
 
 class Subsample(NamedTuple):
@@ -151,6 +159,19 @@ class Plan(NamedTuple):
     stem: int
     stages: tuple[tuple[int, tuple[Block, ...]], ...]
     head: int
+
+
+class Step(NamedTuple):
+    """A layer as part of a cost, by the places of ranges that it depends on.
+
+    It is built, behind the channels that enter, with the `chosen` depths; the last of the strides
+    up to here is its own.
+    """
+
+    enters: int
+    chosen: Mapping[int, tuple[int, ...]]
+    own: Sequence[int]
+    strides: tuple[int, ...]
 
 
 class LayerWise(Grid):
@@ -304,6 +325,87 @@ class LayerWise(Grid):
         return (0,) if len(self.resolutions) > 1 else ()
 
     @property
+    def within(self) -> tuple[tuple[int, int] | None, ...]:
+        """Decisions about a layer matter from the depth on that builds it."""
+        found: list[tuple[int, int] | None] = []
+        for owner in self._owners:
+            stage, layer = owner or (0, 0)
+            least = next(i for i, depth in enumerate(self.stages[stage].depths) if depth > layer)
+            found.append((self._factors[self._depths[stage]], least) if owner and least else None)
+        return tuple(found)
+
+    @cached_property
+    def _factors(self) -> list[int]:
+        """The factor of each range, -1 of those with one option."""
+        return self.slots(range(len(self.choices)), -1)
+
+    @cached_property
+    def _depths(self) -> list[int]:
+        """The place of each stage's depths among all ranges; those of its layers follow."""
+        sizes = (1 + len(stage.ranges) * stage.layers for stage in self.stages)
+        return list(accumulate(sizes, initial=2))[:-1]
+
+    def terms(self, side: int, scale: Scale | None = None) -> list[Term]:
+        """Return the stem, each layer behind each that may be in front of it, and the head."""
+        scale = scaled(self, scale, (1, 2))
+
+        def pixels(resolution: int, strides: Sequence[int]) -> int:
+            n = max(1, side * resolution // self.resolutions[-1])
+            for stride in strides:
+                n = -(-n // stride)
+            return n**2
+
+        def wide(channels: int) -> int:
+            return self.wide([channels], scale)[0]
+
+        def cost(step: Step, v: Mapping[int, Any]) -> int:
+            if any(v[place] not in allowed for place, allowed in step.chosen.items()):
+                return 0
+            before, after = (pixels(v[0], step.strides[:end]) for end in (-1, None))
+            c_in, own = wide(v[step.enters]), [v[place] for place in step.own]
+            if len(own) == 1:
+                return c_in * wide(own[0]) * after
+            layers = self._layer(c_in, Block(*own), step.strides[-1], scale)
+            return layers[0].macs(before, after) + sum(x.macs(after, after) for x in layers[1:])
+
+        found = [self._term({0, 1}, lambda v: 27 * wide(v[1]) * pixels(v[0], [scale.stride]))]
+        for step in self._chain(scale.stride):
+            places = {0, step.enters, *step.chosen, *step.own}
+            found.append(self._term(places, partial(cost, step)))
+        return found
+
+    def _term(self, places: set[int], cost: Callable[[Mapping[int, Any]], int]) -> Term:
+        """Tabulate costs over the ranges in these places."""
+        order = sorted(places)
+        values = product(*(self._slots[place] for place in order))
+        table = [cost(dict(zip(order, each, strict=True))) for each in values]
+        kept = [place for place in order if len(self._slots[place]) > 1]
+        shape = [len(self._slots[place]) for place in kept]
+        factors = tuple(self._factors[place] for place in kept)
+        return factors, np.array(table, np.int64).reshape(shape)
+
+    def _chain(self, stride: int) -> Iterator[Step]:
+        """Yield each layer for each that may be in front of it, and so the head."""
+        strides: tuple[int, ...] = (stride,)
+        ends: dict[int, dict[int, tuple[int, ...]]] = {1: {}}
+        for stage, at in zip(self.stages, self._depths, strict=True):
+            leaving: dict[int, dict[int, tuple[int, ...]]] = {}
+            for i in range(stage.depths[-1]):
+                first = at + 1 + (0 if stage.tied else i * len(stage.ranges))
+                own = range(first, first + len(stage.ranges))
+                built = {at: tuple(depth for depth in stage.depths if depth > i)}
+                strides = (*strides, 1 if i else stage.stride)
+                for enters, chosen in ends.items():
+                    yield Step(enters, chosen | built, own, strides)
+                ends = {own[-1]: {}}
+                if i + 1 in stage.depths:
+                    before = leaving.get(own[-1], {at: ()})
+                    leaving[own[-1]] = {at: (*before[at], i + 1)}
+            ends = leaving
+        for enters, chosen in ends.items():
+            yield Step(enters, chosen, [len(self._slots) - 1], (*strides, 1))
+
+    @property
     def groups(self) -> tuple[tuple[int, ...], ...]:
         """The decisions about a layer belong together; each other one is alone."""
         together: dict[Hashable, list[int]] = {}
@@ -338,14 +440,21 @@ class LayerWise(Grid):
             layers.append(Subsample(plan.resolution, self.resolutions[-1]))
         layers.append(Convolution(3, act, 3, width := wide(plan.stem), scale.stride))
         for stride, block in self._built(plan):
-            for step in (stride, *[1] * (scale.depth - 1)):
-                hidden = rounded(width * block.expansion, self.divisor)
-                squeeze = rounded(hidden // 4, self.divisor) if block.squeeze else 0
-                before, width = width, wide(block.channels)
-                ends = hidden, squeeze, width, step
-                layers.append(Inverted(block.kernel, block.activation, before, *ends))
+            layers += self._layer(width, block, stride, scale)
+            width = wide(block.channels)
         layers.append(Convolution(1, act, width, wide(plan.head)))
         return [(Edge(0, 1, layer),) for layer in layers]  # type: ignore[arg-type]
+
+    def _layer(self, c_in: int, block: Block, stride: int, scale: Scale) -> list[Inverted]:
+        """Return what a layer consists of: `Scale.depth` inverted residuals."""
+        made, (c_out,) = list[Inverted](), self.wide([block.channels], scale)
+        for step in (stride, *[1] * (scale.depth - 1)):
+            hidden = rounded(c_in * block.expansion, self.divisor)
+            squeeze = rounded(hidden // 4, self.divisor) if block.squeeze else 0
+            ends = hidden, squeeze, c_out, step
+            made.append(Inverted(block.kernel, block.activation, c_in, *ends))
+            c_in = c_out
+        return made
 
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
         """Build the encoder; weights are drawn as torch does by default."""

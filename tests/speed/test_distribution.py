@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nasbench.find import find
-from nasbench.parts.oneshot.distribution import Distribution
+from nasbench.parts.oneshot.distribution import Enumerated
 from nasbench.parts.oneshot.importance import surrogate
 
 
@@ -17,7 +17,7 @@ from nasbench.parts.oneshot.importance import surrogate
 @pytest.mark.parametrize("name", ["transnas_cell", "transnas_macro", "nasbench201"])
 def test_step(benchmark: Any, name: str, joint: bool) -> None:
     """Promise: 2 ms."""
-    distribution, rng = Distribution(find("spaces", name)), torch.Generator().manual_seed(0)
+    distribution, rng = Enumerated(find("spaces", name)), torch.Generator().manual_seed(0)
     if joint:
         distribution = distribution.joint()
     weights = torch.full((16,), 1 / 16)

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 from torch.nn.functional import cross_entropy, normalize
 
 from nasbench.nets import Shape, Word
+from nasbench.space import LISTED, Architecture, Space
 
 
 def info_nce(queries: Tensor, keys: Tensor, queue: Tensor, temperature: float) -> Tensor:
@@ -135,3 +139,31 @@ def follow(teacher: nn.Module, student: nn.Module, names: Iterable[str], momentu
         pairs = zip(behind.parameters(recurse=False), ahead.parameters(recurse=False), strict=True)
         for k, q in pairs:
             k.mul_(momentum).add_(q, alpha=1 - momentum)
+
+
+def pairs(
+    space: Space,
+) -> Callable[[np.random.Generator], tuple[Architecture, Architecture]]:
+    """Return what draws two members that differ in as many decisions as one can.
+
+    Members without a path are left out.
+    """
+    if space.size > LISTED:
+        return partial(apart, space)
+    return partial(pair, np.array([arch for arch in space if space.has_path(arch)]))
+
+
+def pair(members: NDArray[np.int64], rng: np.random.Generator) -> tuple[Architecture, Architecture]:
+    """Draw one of the members (N, decisions), and another that differs in as much as one can."""
+    one = members[rng.integers(len(members))]
+    same = (members == one).sum(1)
+    other = members[rng.choice(np.flatnonzero(same == same.min()))]
+    return tuple(one.tolist()), tuple(other.tolist())
+
+
+def apart(space: Space, rng: np.random.Generator) -> tuple[Architecture, Architecture]:
+    """Draw two members of a grid, too large to be listed, that differ in every decision."""
+    one = space.sample(rng)
+    steps = [int(rng.integers(1, n)) for n in space.choices]
+    other = ((gene + step) % n for gene, step, n in zip(one, steps, space.choices, strict=True))
+    return one, tuple(other)
