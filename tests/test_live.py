@@ -343,6 +343,10 @@ def test_what_can_not_be_kept_or_drawn_is_not_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ["train", f"{SHAPES}/cell/normal", "3,3,3,3,3,3"]
+    for wrong in (line[:2], [*line, "--study", str(tmp_path)]):
+        code, _, err = printed(capsys, *wrong)
+        assert (code, err.count("\n")) == (2, 1)
+        assert "An architecture, or --study" in err
     code, _, err = printed(capsys, *line, "--out", "x.gif")
     assert (code, err.count("\n")) == (2, 1)
     assert "x.gif" in err

@@ -31,7 +31,7 @@ from nasbench.loop import Method, run
 from nasbench.metrics.statistics import bootstrap_interval, interquartile_interval
 from nasbench.report import report, summary, write_report
 from nasbench.report.figures import Drawn
-from nasbench.report.gather import gather
+from nasbench.report.gather import found, gather
 from nasbench.report.page import Block, File, Grid, Heading, Picture, Points, Text, markdown
 from nasbench.report.page import html as html_page
 from nasbench.report.score import agreement, axis
@@ -106,6 +106,17 @@ def folder(bench: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert len(list((out / "traces").rglob("*.npz"))) == 4 * 2 * 2
     assert report(out, bench) == out / "report" / "index.html"
     return out
+
+
+def test_what_a_study_found(folder: Path, bench: Benchmark) -> None:
+    """The best of what runs are judged by: the longest trained, not the best of all they asked."""
+    study = gather([Traces.load(path) for path in (folder / "traces").rglob("*.npz")], bench)
+    for (space, task), runs in study.runs.items():
+        table = study.tables[space, task]
+        best = max(t.score[t.judged[t.start[1:] - 1]].max() for t in runs.values())
+        assert table.task.metric.sign * table.value(found(folder, space, task)) == best
+    with pytest.raises(BadValue, match="has no runs on cell/normal"):
+        found(folder, "cell", "normal")
 
 
 def page(folder: Path) -> str:

@@ -21,7 +21,11 @@ EXAMPLES = 12
 
 def train(
     where: Annotated[str, typer.Argument(metavar="BENCH/SPACE/TASK")],
-    arch: Annotated[str, typer.Argument(help="As published, or as 1,0,2,3,3,3.")],
+    arch: Annotated[str, typer.Argument(help="As published, or as 1,0,2,3,3,3.")] = "",
+    study: Annotated[
+        Path | None,
+        typer.Option(help="Take the best architecture that a study's searches found there."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the training.")] = 0,
     images: ImagesAt = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
@@ -34,7 +38,11 @@ def train(
     source, rest = trainable(where, images)
     if rest:
         raise BadValue(f"{where!r}: expected BENCH/SPACE/TASK and nothing more")
-    genes = genes_of(arch)
+    if bool(arch) == (study is not None):
+        raise BadValue("what is trained? An architecture, or --study with what its searches found")
+    from nasbench.report.gather import found
+
+    genes = found(study, *source.address.split("/")[1:]) if study else genes_of(arch)
     genes = source.space.read(arch) if genes is None else source.space.check(genes)
     name = source.space.spell(genes)
     picture = out or Path(

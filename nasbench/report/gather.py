@@ -8,11 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from nasbench.benchmark import open_benchmark
 from nasbench.budget import Budget
 from nasbench.check import seed_noise
 from nasbench.errors import BadFile, BadValue
 from nasbench.metrics.noise import Noise
+from nasbench.space import Architecture
 from nasbench.store import Benchmark
 from nasbench.table import Table
 from nasbench.trace import Traces
@@ -58,6 +61,23 @@ def read(folder: Path) -> list[Traces]:
     if not files:
         raise BadFile(f"no traces in {folder}: a study leaves them in traces/SPACE/TASK/METHOD/")
     return [Traces.load(file) for file in files]
+
+
+def found(folder: Path, space: str, task: str) -> Architecture:
+    """Return the best architecture by validation that any run of a study on a task has found.
+
+    Of equal ones it is the first by seed, of the first method by alphabet. Raises `BadValue` where
+    nothing was found.
+    """
+    best, which = -np.inf, None
+    for block in read(folder):
+        if (block.head["space"], block.head["task"]) == (space, task):
+            for step in block.judged[block.start[1:] - 1]:
+                if block.score[step] > best:
+                    best, which = block.score[step], block.arch[step]
+    if which is None:
+        raise BadValue(f"{folder} has no runs on {space}/{task} that found anything")
+    return tuple(map(int, which))
 
 
 def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:

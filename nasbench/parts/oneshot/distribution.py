@@ -35,17 +35,17 @@ class Distribution(nn.Module):
         self.sizes = [prod(space.factors[i] for i in group) for group in self.groups]
         self.logits = nn.Parameter(torch.zeros(sum(self.sizes), dtype=torch.float64))
 
-    def split(self) -> list[Tensor]:
-        """Return each group's logits (options,), as views of the parameter."""
-        return list(torch.split_with_sizes(self.logits, self.sizes))
+    def split(self, logits: Tensor | None = None) -> list[Tensor]:
+        """Return each group's logits (options,), as views of the parameter, or of others (K,)."""
+        return list(torch.split_with_sizes(self.logits if logits is None else logits, self.sizes))
 
     @abstractmethod
     def entropy(self) -> Tensor:
         """Return H = -sum p log p, in nats."""
 
     @abstractmethod
-    def expected(self, costs: Costs) -> Tensor:
-        """Return E[C] = sum p(A) C(A)."""
+    def expected(self, costs: Costs, logits: Tensor | None = None) -> Tensor:
+        """Return E[C] = sum p(A) C(A), by other `logits` (K,) if they are given."""
 
     @abstractmethod
     def sample(self, k: int, rng: Generator) -> Tensor:
@@ -133,9 +133,9 @@ class Enumerated(Distribution):
             offset += size
         return np.stack(rows)
 
-    def log_p(self) -> Tensor:
+    def log_p(self, logits: Tensor | None = None) -> Tensor:
         """Return log p(A) of every member (N,), in order of iteration."""
-        logs = [each.log_softmax(-1) for each in self.split()]
+        logs = [each.log_softmax(-1) for each in self.split(logits)]
         padded = torch.cat([*logs, self.logits.new_zeros(1)])
         # Gathered, not multiplied by indicators: equal terms give equal sums, so ties are exact.
         score = padded.index_select(0, self.columns.flatten()).view(self.columns.shape).sum(0)
@@ -146,10 +146,10 @@ class Enumerated(Distribution):
         log_p = self.log_p()
         return -(log_p.exp() * log_p).sum()
 
-    def expected(self, costs: Costs) -> Tensor:
+    def expected(self, costs: Costs, logits: Tensor | None = None) -> Tensor:
         """Return E[C] = sum p(A) C(A) for the costs (N,) of all members."""
         assert isinstance(costs, Tensor)
-        return self.log_p().exp() @ costs.to(self.logits)
+        return self.log_p(logits).exp() @ costs.to(self.logits)
 
     def log_of(self, rows: Tensor) -> Tensor:
         """Return log p(A) of the members with these numbers (k,)."""
@@ -241,11 +241,11 @@ class Product(Distribution):
     def _logs(self) -> list[Tensor]:
         return [each.log_softmax(0) for each in self.split()]
 
-    def expected(self, costs: Costs) -> Tensor:
+    def expected(self, costs: Costs, logits: Tensor | None = None) -> Tensor:
         """Return E[C], exactly: each term's table averaged over its factors."""
         p = [
             each.softmax(0).view([self.space.factors[i] for i in group])
-            for each, group in zip(self.split(), self.groups, strict=True)
+            for each, group in zip(self.split(logits), self.groups, strict=True)
         ]
         return torch.stack([self._mean(p, factors, table) for factors, table in costs]).sum()
 

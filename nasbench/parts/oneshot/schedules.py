@@ -14,6 +14,11 @@ def linear(first: float, last: float, step: int, steps: int) -> float:
     return first - (first - last) * step / max(steps, 1)
 
 
+def exponential(first: float, last: float, step: int, steps: int) -> float:
+    """Return first (last / first)^(step / steps): by equal factors."""
+    return float(first * (last / first) ** (step / max(steps, 1)))
+
+
 def cosine(first: float, last: float, step: int, steps: int) -> float:
     """Return last + (first - last) (1 + cos(pi step / steps)) / 2 (Loshchilov & Hutter, 2017)."""
     return last + (first - last) * (1 + cos(pi * step / max(steps, 1))) / 2
