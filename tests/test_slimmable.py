@@ -9,11 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.autograd import gradcheck
+from torch.autograd.graph import saved_tensors_hooks
+from torch.nn import functional as F
 
 from nasbench.errors import BadValue
-from nasbench.nets import shared
+from nasbench.nets import Features, Word, shared
+from nasbench.parts.oneshot.relaxation import gumbel_softmax
 from nasbench.spaces.blocks.layerwise import Inverted, Stage, rounded
 from nasbench.spaces.blocks.slimmable import SuperChain, SuperInverted, prefix
+from nasbench.supernet import Saved
 
 STAGE = Stage((8, 12, 16), (1, 2, 3))
 ENTERING = (8, 12)
@@ -125,3 +129,68 @@ def test_masks_of_a_chain() -> None:
     ((_, y),) = net(x, masks)
     assert y[:, [1, 3]].any()
     assert not y[:, [0, 2]].any()
+
+
+def chain(options: int) -> SuperChain:
+    """Two layers: the first one's width is open, 32 at most."""
+    return SuperChain([[32 * (i + 1) // options for i in range(options)], [32]], (1, 2))
+
+
+class Branches(nn.Module):
+    """The sum that masks stand for, with a convolution for each option."""
+
+    def __init__(self, options: int) -> None:
+        super().__init__()
+        self.last, self.first = chain(1).layers[1][0], chain(options).widths[0]  # type: ignore[index]
+        self.convs = nn.ModuleList(nn.Conv2d(3, c, 3, padding=1, bias=False) for c in self.first)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(c, affine=False) for c in self.first)
+
+    def forward(self, x: Tensor, word: Word) -> Features:
+        total = torch.zeros(())
+        for option, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            y, p = norm(conv(x)).relu(), word[0][option]
+            assert p is not None
+            total = total + p * F.pad(y, (0, 0, 0, 0, 0, 32 - y.shape[1]))
+        return [(None, self.last(total, 32, 2))]
+
+
+def weights(options: int) -> dict[int, Tensor]:
+    p = torch.linspace(-1, 1, options, requires_grad=True).softmax(0)
+    return dict(enumerate(p))
+
+
+def saved(net: nn.Module, options: int) -> int:
+    held = Saved()
+    with saved_tensors_hooks(held.pack, lambda each: each.tensor):
+        y = net(torch.randn(8, 3, 16, 16), [weights(options), {0: None}])[0][1]
+    assert y.requires_grad
+    return held.peak
+
+
+def test_memory_does_not_grow_with_the_options() -> None:
+    """From 2 to 32 it is less than 2 % more, where branches need more than 8 times as much."""
+    masked, branched = ([saved(kind(n), n) for n in (2, 32)] for kind in (chain, Branches))
+    assert masked[1] / masked[0] < 1.02
+    assert branched[1] / branched[0] > 8
+    assert len(list(chain(2).parameters())) == len(list(chain(32).parameters()))
+
+
+def test_masks_are_the_sum_of_padded_branches() -> None:
+    """With shared weights: what the first c filters give, padded; BN is by channel."""
+    net, x = chain(4).double(), torch.randn(4, 3, 9, 9, dtype=torch.float64)
+    p = {option: weight.double() for option, weight in weights(4).items()}
+    bank = net.layers[0][0]  # type: ignore[index]
+    y = sum(
+        p[i] * F.pad(bank(x, c).relu(), (0, 0, 0, 0, 0, 32 - c))
+        for i, c in enumerate(net.widths[0])
+    )
+    want = net.layers[1][0](y, 32, 2).relu()  # type: ignore[index]
+    torch.testing.assert_close(net(x, [p, {0: None}])[0][1], want, rtol=1e-10, atol=1e-10)
+
+
+def test_cold_noise_runs_one_network() -> None:
+    net, x = chain(4), torch.randn(4, 3, 9, 9)
+    logits = torch.tensor([0.1, 0.3, 0.2, -0.5])
+    word = [dict(enumerate(gumbel_softmax(logits, 1e-3, torch.zeros(4)))), {0: None}]
+    assert float(word[0][1]) == pytest.approx(1, abs=1e-6)
+    torch.testing.assert_close(net(x, word)[0][1], net(x, [{1: None}, {0: None}])[0][1])
