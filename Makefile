@@ -10,12 +10,12 @@ PYTEST := $(BIN)/python -m pytest
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
 
-demo: .venv/data ## import a benchmark, run a study of three methods, and report it in demo/
-	$(BIN)/nasbench import nasbench201 --as demo
-	$(BIN)/nasbench study demo \
+demo: .venv/live ## search rooms across tasks, report it in demo/, and train what was found
+	$(BIN)/nasbench study rooms \
 	    --runners random_search,regularized_evolution,local_search \
 	    --seeds 100 --queries 100 --out demo
 	$(BIN)/nasbench report demo
+	$(BIN)/nasbench train rooms/cell/class_object --study demo --out demo/class_object.png
 
 test: ## check style and types, and run the tests
 test: SELECT := -m "not slow"
@@ -46,7 +46,7 @@ clean: ## remove .venv, demo/, caches and what building left
 	@touch $@
 
 # One stamp for each extra: both go into the same environment, where the one doesn't undo the other.
-.venv/data .venv/test: pyproject.toml constraints.txt | .venv/made
+.venv/live .venv/test: pyproject.toml constraints.txt | .venv/made
 	@echo "installing nasbench[$(@F)] into .venv"
 	@$(INSTALL) -e '.[$(@F)]'
 	@touch $@

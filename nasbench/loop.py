@@ -385,7 +385,7 @@ def head(
         raise BadValue(f"{where.address}: {task} is target and source: a transfer is from others")
     if len(set(tasks)) < len(tasks):
         raise BadValue(f"{where.address}: a source task occurs twice: {', '.join(tasks)}")
-    for past, key in product(history, ("benchmark", "content_sha256", "space")):
+    for past, key in product(history, ("benchmark", "space")):
         if past[key] != told[key]:
             raise BadValue(
                 f"{where.address} with {key} {told[key]} can't learn from runs with {past[key]}"

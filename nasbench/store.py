@@ -111,6 +111,7 @@ def _fill(
 ) -> list[tuple[int, int]]:
     """Write everything into an open file; return where in it each array begins and ends."""
     listed: list[str] = []
+    shared: dict[str, list[str]] = {}
     places: list[tuple[int, int]] = []
 
     def put(group: Any, name: str, array: NDArray[Any], **attrs: Any) -> None:
@@ -125,7 +126,7 @@ def _fill(
             places.append((offset, offset + array.nbytes))
 
     for space_name, table in tables:
-        rows, space = table.rows, file.require_group(space_name)
+        rows, space, first = table.rows, file.require_group(space_name), len(listed)
         if not len(space):
             space.attrs["space"] = rows.space.name
             put(space, "arch", rows.arch)
@@ -134,13 +135,14 @@ def _fill(
             for name, info in rows.info.items():
                 attrs = {"unit": info.unit, "source": info.source, "tasks": list(info.tasks)}
                 put(space, f"info/{name}", info.values, **attrs)
+            shared[space_name] = listed[first:]
         elif not np.array_equal(space["arch"], rows.arch):
             raise BadValue(
                 f"{table.address} has other rows than the tables of {space_name} before it"
             )
         task = space.require_group(table.task.name)
         task.attrs.setdefault("default", table.schedule)
-        group = task.create_group(table.schedule)
+        group, first = task.create_group(table.schedule), len(listed)
         put(group, "epoch", table.epoch)
         put(group, "seed", table.seed)
         if table.seconds is not None:
@@ -150,11 +152,16 @@ def _fill(
             attrs = {"goal": metric.goal, "unit": metric.unit}
             attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
             put(group, str(point), column.values, **attrs)
-    content = sha256("".join(sorted(listed)).encode()).hexdigest()
+        group.attrs["content_sha256"] = _content([*shared[space_name], *listed[first:]])
+    content = _content(listed)
     created = datetime.now(UTC).isoformat(timespec="seconds")
     file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
     file.attrs.update({"content_sha256": content, **header})
     return places
+
+
+def _content(listed: Sequence[str]) -> str:
+    return sha256("".join(sorted(listed)).encode()).hexdigest()
 
 
 def _plain(name: str) -> str:
@@ -323,7 +330,7 @@ class Benchmark:
                 _Columns(self, group),
                 self._array(group, "seconds") if "seconds" in group else None,
                 schedule,
-                self.header["content_sha256"],
+                str(group.attrs.get("content_sha256", self.header["content_sha256"])),
                 self.trained_by.get((space, task)),
             )
 

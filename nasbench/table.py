@@ -155,8 +155,8 @@ class Table:
     `address` is BENCHMARK/SPACE/TASK, for messages; `answers` is what a lookup gives unless told
     otherwise: the epoch with the best main validation metric, or the last. `epoch` (E,) and `seed`
     (S,) are the coordinates (a seed of -1 was not told); `seconds` is cumulative: (N, S, E), (N, S)
-    at the end, or None. `content_sha256` is the checksum of the benchmark's file, `trained_by` how
-    its networks were trained, where they can be trained again.
+    at the end, or None. `content_sha256` is the checksum of its arrays and its rows, `trained_by`
+    how its networks were trained, where they can be trained again.
     """
 
     address: str

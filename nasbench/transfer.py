@@ -204,7 +204,7 @@ def transfer_results(
     grouped: dict[tuple[str, str, str, Budget], list[Traces]] = {}
     for block in traces:
         told = block.head
-        if told["content_sha256"] != bench.header["content_sha256"]:
+        if told["content_sha256"] != bench[told["space"], told["task"]].content_sha256:
             raise BadValue(f"{block!r} are not of the tables at hand: run the study again")
         key = (told["space"], told["task"], told["method"], Budget(**told["budget"]))
         grouped.setdefault(key, []).append(block)

@@ -308,7 +308,6 @@ def test_test_results_change_nothing(bench: Benchmark, tmp_path: Path) -> None:
         (["normal", "normal"], {}, "made_up/cell/jigsaw: a source task occurs twice: normal, norm"),
         (["normal"], {"space": "macro"}, "with space cell can't learn from runs with macro"),
         (["normal"], {"benchmark": "b"}, "with benchmark made_up can't learn from runs with b"),
-        (["normal"], {"content_sha256": "0"}, "can't learn from runs with 0"),
     ],
 )
 def test_what_cannot_be_learned_from(

@@ -86,9 +86,7 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     Raises `BadValue` for traces that don't belong together, or not to this benchmark; without one,
     the benchmark of the name that they say is opened.
     """
-    name, version, answers = (
-        _agreed(blocks, key) for key in ("benchmark", "content_sha256", "answers")
-    )
+    name, answers = (_agreed(blocks, key) for key in ("benchmark", "answers"))
     budget, *more = dict.fromkeys(Budget(**block.head["budget"]) for block in blocks)
     if more:
         raise BadValue(
@@ -96,17 +94,12 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
             "with the largest budget, it goes on from where it is"
         )
     bench = bench or open_benchmark(name)
-    header = bench.header
-    if (name, version) != (bench.name, header["content_sha256"]):
-        raise BadValue(
-            f"the traces are of {name} {version[:12]}, the tables at hand of {bench.name} "
-            f"{header['content_sha256'][:12]}: run the study again, or give the benchmark it was "
-            "run on"
-        )
-    if answers != header["answers"]:
+    if name != bench.name:
+        raise BadValue(f"the traces are of {name}, the tables at hand of {bench.name}")
+    if answers != bench.header["answers"]:
         raise BadValue(
             f"the traces were answered with the {answers} epoch, {bench.name} now answers with the "
-            f"{header['answers']} one: run the study again"
+            f"{bench.header['answers']} one: run the study again"
         )
     grouped: dict[Address, dict[str, list[Traces]]] = {}
     for block in blocks:
@@ -120,6 +113,13 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
         if methods := grouped.get((space, task), {}):
             every = [block for some in methods.values() for block in some]
             table = tables[space, task] = bench[space, task, _agreed(every, "schedule")]
+            version = _agreed(every, "content_sha256")
+            if version != table.content_sha256:
+                raise BadValue(
+                    f"the traces on {table.address} are of {version[:12]}, the table at hand is "
+                    f"{table.content_sha256[:12]}: run the study again, or give the benchmark it "
+                    "was run on"
+                )
             metric = table.task.metric
             if (_agreed(every, "metric"), _agreed(every, "sign")) != (metric.name, metric.sign):
                 raise BadValue(
