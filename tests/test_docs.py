@@ -18,6 +18,7 @@ from nasbench.recipe import Recipe
 ROOT = Path(__file__).parents[1]
 GUIDE = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
 ONE_SHOT = (ROOT / "docs" / "one-shot.md").read_text(encoding="utf-8")
+WIDTH = (ROOT / "docs" / "width.md").read_text(encoding="utf-8")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 JSON = dict(re.findall(r"`nasbench ([^`]*--json)`\n\n```json\n(.*?)```", GUIDE, re.DOTALL))
 
@@ -44,7 +45,7 @@ def _real(
     live = find("benchmarks", "rooms").live
     assert live
     for task, recipe in live.recipes.items():  # a hundredth of the images: seconds, not minutes
-        few = replace(recipe, train=64, valid=32, test=32, epochs=2)
+        few = replace(recipe, train=64, valid=32, test=32, epochs=2, batch=16)
         monkeypatch.setitem(cast("dict[str, Recipe]", live.recipes), task, few)
     if not home.exists():
         import_benchmark("transnas101", shared / "data/transnas101/transnas101_best.csv.gz")
@@ -95,6 +96,15 @@ def test_the_page_of_one_shot_methods() -> None:
     assert len(commands) == 3
     for command in commands:
         assert main(command) == 0, command
+
+
+def test_the_page_of_widths(capsys: pytest.CaptureFixture[str]) -> None:
+    for line in "".join(blocks(WIDTH, "sh")).splitlines():
+        assert main(line.split()[1:]) == 0, line
+    capsys.readouterr()
+    for code, printed in zip(blocks(WIDTH, "python"), blocks(WIDTH, "text"), strict=True):
+        exec(code, {})
+        assert capsys.readouterr().out == printed
 
 
 @pytest.mark.parametrize("command", JSON)
