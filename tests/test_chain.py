@@ -91,8 +91,10 @@ def test_best_paths_of_the_fixture(gamma: float, value: float, word: str) -> Non
 
 @pytest.mark.parametrize(
     ("budget", "word"),
-    [(4, "000"), (6, "100"), (7, "100"), (8, "101"), (9, "101"), (10, "111"), (14, "121")]
-    + [(11, "111"), (12, "111"), (13, "111")],
+    [
+        *[(4, "000"), (6, "100"), (7, "100"), (8, "101"), (9, "101"), (10, "111"), (14, "121")],
+        *[(11, "111"), (12, "111"), (13, "111")],
+    ],
 )
 def test_budgets_of_the_fixture(budget: float, word: str) -> None:
     path, gamma = within(U, T, budget)
@@ -178,7 +180,7 @@ def test_targets_far_from_the_first_upper_end() -> None:
     path, gamma = within(U, [t / 1e6 for t in T], 8e-6)
     assert path == states("101")
     assert gamma > 1e4
-    with pytest.raises(BadValue, match="can't be met: the least is 4e-06, the most 1.4e-05"):
+    with pytest.raises(BadValue, match=r"can't be met: the least is 4e-06, the most 1\.4e-05"):
         within(U, [t / 1e6 for t in T], 3e-6)  # and doubles nothing for ever
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from dataclasses import replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nasbench.errors import BadValue, NotApplicable
+import nasbench
+from nasbench.__main__ import main
+from nasbench.errors import BadFile, BadValue, NotApplicable
 from nasbench.find import find
+from nasbench.latency import Latencies, record
 from nasbench.parts.latency import (
     LatencyModel,
     Variable,
@@ -20,10 +26,13 @@ from nasbench.parts.latency import (
     variables,
 )
 from nasbench.parts.policy import Floats
+from nasbench.store import write
+from tests.made_up import made_up
+from tests.shapes import __file__ as SHAPES
 from tests.small_spaces import Table
 
 pytest.importorskip("torch")
-from nasbench.nets import layers  # noqa: E402
+from nasbench.nets import layers
 
 WIDTH = find("spaces", "width")
 
@@ -120,7 +129,7 @@ def test_what_was_not_measured_is_not_free() -> None:
     networks = known([(0, 0, 0, 0, 0), (1, 1, 1, 1, 1)])
     model = LatencyModel.fit(networks, truth(networks))
     with pytest.raises(
-        BadValue, match="1 of the layers asked for were not measured, .*measure more"
+        BadValue, match=r"1 of the layers asked for were not measured, .*measure more"
     ):
         model.predict(known([(0, 0, 0, 0, 1)]))
     with pytest.raises(BadValue, match="0 latencies, 0 in the mean: there is nothing to learn"):
@@ -138,3 +147,80 @@ def test_draws_cover_all_pairs_evenly() -> None:
     early = Counter((i, *path[i : i + 2]) for path in drawn[:20] for i in range(3))
     assert early.keys() == set(pairs)
     assert covering(sizes, 9, np.random.default_rng(1)) != drawn[:9]
+
+
+# ------------------------------------------------------------------------------------ measurements
+
+FEW = ["--check", "2", "--batch", "2", "--warmup", "0", "--runs", "1", "--out", "ms.json"]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_networks_are_measured_and_recorded(capsys: pytest.CaptureFixture[str]) -> None:
+    header = {"benchmark": "chains", "answers": "best", "title": "", "citation": "", "source": ""}
+    header |= {"source_sha256": "", "licence": ""}
+    write(Path("chains.h5"), {**header, "notes": [], "left_out": []}, [("w", made_up("width"))])
+    line = ["measure-latency", f"{SHAPES}/width/jigsaw", "--sample", "30", *FEW]
+    assert main([*line, "--into", "chains.h5", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["size"], told["scale"]["width"]) == (5, 4)  # tiles of images of 16, of the recipe
+    assert (told["device"], told["threads"], told["batch"]) == ("cpu", 1, 2)
+    assert told["nrmse"] >= 0
+    found = Latencies.read("ms.json")
+    assert (len(found.fit), len(found.check)) == (len(told["fit"]), len(told["check"]))
+    assert 25 <= len(found.fit) <= 30
+    assert found.fit == told["fit"]
+    bench = nasbench.open("chains.h5")
+    info = bench["class_scene"].rows.info["encoder_latency"]
+    assert (info.source, info.unit) == ("measured", found.unit)
+    assert "on cpu, threads 1, batch 2, median of 1 after 0" in info.unit
+    measured = {**found.check, **found.fit}
+    rows = bench["class_scene"].rows.names
+    known = {name: ms for name, ms in zip(rows, info.values, strict=True) if not np.isnan(ms)}
+    assert known == measured
+    assert "params" in bench["class_scene"].rows.info
+    record("chains.h5", replace(found, fit={rows[0]: 5.0}, check={}))
+    values = nasbench.open("chains.h5")["class_scene"].rows.info["encoder_latency"].values
+    assert values[0] == 5
+    assert np.isnan(values[1:]).all()
+    with pytest.raises(BadValue, match="has no networks of nats_size"):
+        record("chains.h5", replace(found, space="nats_size"))
+
+
+def test_few_measurements_explain_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["measure-latency", "width", "--size", "8", "--sample", "1", *FEW]) == 0
+    said = capsys.readouterr().out
+    assert "width on " in said
+    assert "nothing learned: " in said
+    assert Latencies.read("ms.json").scale == WIDTH.scale
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--batch", "0"], "0 images a batch: it must be at least 1"),
+        (["--sample", "0"], "0 networks to learn from, 20 to check: 1 and 0 at least"),
+        (["--device", "nothing"], "no device 'nothing' here, use cpu"),
+    ],
+)
+def test_what_can_not_be_measured(
+    more: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["measure-latency", "width", *more]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(Path().iterdir())
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"nasbench_latency": 2}', '{"nasbench_latency": 1}']
+)
+def test_files_of_something_else(text: str) -> None:
+    Path("ms.json").write_text(text)
+    with pytest.raises(BadFile, match=r"ms.json is no file of nasbench measure-latency: "):
+        Latencies.read("ms.json")
+    with pytest.raises(BadFile, match=r"none.json is no file"):
+        Latencies.read("none.json")
