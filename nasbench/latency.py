@@ -100,7 +100,7 @@ class Latencies:
         return [variables(layers(space, arch, self.size, self.scale)) for arch in archs]
 
     def model(self) -> LatencyModel:
-        """Learn what layers take; raises `NotApplicable` for a space that doesn't tell its layers."""
+        """Learn what layers take; raises `NotApplicable` where a space doesn't tell its layers."""
         space = find("spaces", self.space)
         return LatencyModel.fit(
             self.networks(map(space.read, self.fit)), np.array(list(self.fit.values()))

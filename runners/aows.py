@@ -4,8 +4,8 @@
 
     p(x) ~ exp((sum_i U_i(x_i) - gamma sum_i T_i(x_i, x_i+1)) / temperature)
 
-by sum-product, each layer by itself, and the temperature falls: so the network is trained, and widths
-are judged, among those that are likely to be chosen. Faithful: this, at every step, and the
+by sum-product, each layer by itself, and the temperature falls: so the network is trained, and
+widths are judged, among those that are likely to be chosen. Faithful: this, at every step, and the
 temperatures, log-linear between (epoch of 20, temperature): (0, 1), (5, 1), (6, 0.01), (10, 0.001),
 (20, 0.0005); uniform draws up to epoch 5.
 

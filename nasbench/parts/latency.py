@@ -99,8 +99,8 @@ class LatencyModel:
         networks = list(networks)
         if unknown := {v for network in networks for v in network} - self.theta.keys():
             raise BadValue(
-                f"{len(unknown)} of the layers asked for were not measured, {min(unknown, key=repr)} "
-                f"is one: measure more networks"
+                f"{len(unknown)} of the layers asked for were not measured, as "
+                f"{min(unknown, key=repr)}: measure more networks"
             )
         return np.array([sum(self.theta[v] * k for v, k in n.items()) for n in networks], float)
 

@@ -93,4 +93,6 @@ class Decoder:
             arch = exact(unaries, self.costs, self.target)
         told = {"macs": float(live.macs[live.where.space.index(arch)]), "gamma": gamma}
         told |= {"cost": float(cost(self.costs, arch)), "utility": float(utility(unaries, arch))}
-        return Choice(arch, lambda archs: utility(unaries, archs), {**told, **info})
+        return Choice(
+            arch, lambda archs: [float(utility(unaries, each)) for each in archs], {**told, **info}
+        )
