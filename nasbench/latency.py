@@ -107,7 +107,12 @@ class Latencies:
         )
 
     def errors(self) -> tuple[float, float]:
-        """Return the model's error on `check`, ms and as a part of the mean."""
+        """Return the model's error on `check`, ms and as a part of the mean.
+
+        Raises `BadValue` where nothing was kept to check with, or layers of it were not measured.
+        """
+        if not self.check:
+            raise BadValue("no network was measured to check with")
         space = find("spaces", self.space)
         found = self.model().predict(self.networks(map(space.read, self.check)))
         return errors(found, np.array(list(self.check.values())))

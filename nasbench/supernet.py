@@ -82,7 +82,7 @@ class Supernet(nn.Module):
         output: Tensor = sum(outputs[1:], outputs[0])
         return output
 
-    def masks(self, options: Tensor) -> Masks:
+    def masks(self, options: Tensor) -> list[Tensor]:
         """Return the masks of options (factors,) for all images, or (B, factors) for each."""
         each = zip(self.widths.values(), options.movedim(-1, 0), strict=True)
         masks = [torch.arange(c[-1]) < torch.tensor(c)[o][..., None] for c, o in each]

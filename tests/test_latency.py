@@ -196,7 +196,10 @@ def test_few_measurements_explain_nothing(capsys: pytest.CaptureFixture[str]) ->
     said = capsys.readouterr().out
     assert "width on " in said
     assert "nothing learned: " in said
-    assert Latencies.read("ms.json").scale == WIDTH.scale
+    found = Latencies.read("ms.json")
+    assert found.scale == WIDTH.scale
+    with pytest.raises(BadValue, match="no network was measured to check with"):
+        replace(found, check={}).errors()
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_step_descends_on_three_networks(task: str) -> None:
 
 def test_windows_forget_the_oldest() -> None:
     rng = torch.Generator().manual_seed(0)
-    windows, known = Windows((3, 2), 7), {}
+    windows, known = Windows((3, 2), 7), dict[tuple[int, int], deque[float]]()
     for _ in range(9):
         options = torch.stack([torch.randint(n, (5,), generator=rng) for n in (3, 2)], 1)
         numbers = torch.randn(5, generator=rng)
@@ -146,7 +146,7 @@ def test_multiply_adds_are_exact() -> None:
         if macs <= decoder.target
     )
     assert found.rank is not None
-    assert list(found.rank([WIDEST, NARROWEST])) == [20, 0]
+    assert found.rank([WIDEST, NARROWEST]) == [20, 0]
     by_price = Decoder.of(some, None, "", "cpu", "lagrange", 12)
     gamma = by_price.gamma(good)
     assert by_price.choice(good, some).arch == viterbi(good, by_price.parts, gamma)
