@@ -38,7 +38,7 @@ def search(
     warmup: float = 0.25,
     window: float = 1.0,
     decoding: Decoding = "lagrange",
-    steps: int = 12,
+    steps: int = 24,
 ) -> Training:
     """Warm up on uniform widths for a part of the run, then draw likely ones.
 

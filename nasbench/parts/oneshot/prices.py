@@ -54,7 +54,7 @@ class Decoder:
     costs: Sequence[Floats]
     target: float
     decoding: Decoding = "lagrange"
-    steps: int = 12
+    steps: int = 24
 
     def __post_init__(self) -> None:
         if self.decoding not in get_args(Decoding):
