@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,20 +44,23 @@ def count(
     if size < 1:
         raise BadValue(f"images of {size} pixels a side: it must be at least 1")
     bench = open_benchmark(name)
-    found = list(tables(bench))
     counted = {}
     for space, tasks in bench.spaces.items():
         rows = bench[space, tasks[0]].rows
         kept = {name: info for name, info in rows.info.items() if info.source == "measured"}
-        info = {**rows.info, **_facts(rows, tasks, size, tick), **kept}
-        counted[space] = replace(rows, info=info)
+        counted[space] = {**rows.info, **_facts(rows, tasks, size, tick), **kept}
+    return with_facts(bench, counted)
+
+
+def with_facts(bench: Benchmark, facts: Mapping[str, Mapping[str, Info]]) -> Benchmark:
+    """Write a benchmark's file anew, with these facts about the architectures of some spaces."""
     made = {"format", "version", "created", "content_sha256"}
     header = {key: value for key, value in bench.header.items() if key not in made}
-    write(
-        bench.path,
-        header,
-        [(space, replace(table, rows=counted[space])) for space, table in found],
-    )
+    found = [
+        (space, replace(table, rows=replace(table.rows, info=facts.get(space, table.rows.info))))
+        for space, table in tables(bench)
+    ]
+    write(bench.path, header, found)
     return Benchmark(bench.path)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils.flop_counter import FlopCounterMode
 
+from nasbench.errors import NotApplicable
 from nasbench.images import Label
 from nasbench.space import Architecture, Scale, Space
 from nasbench.task import Task
@@ -100,6 +101,19 @@ def count_encoders(
     return (_encoder(space, arch, (3, size, size), scale) for arch in archs)
 
 
+def layers(
+    space: Space, arch: Architecture, size: int, scale: Scale | None = None
+) -> Iterator[tuple[Layer, Shape]]:
+    """Yield the layers of an encoder, each with the shape (C, h, w) that enters it.
+
+    Raises `NotApplicable` for a space without a `layout`, `BadValue` as `Space.build` does.
+    """
+    if not isinstance(space, LaidOut):
+        raise NotApplicable(f"not applicable: {space.name} does not say its layers one by one")
+    for layer, entering, _, _ in _walk(space.layout(arch, scale), (3, size, size)):
+        yield layer, entering
+
+
 Mix: TypeAlias = Mapping[int, Tensor | None]
 """What a search says of one factor of a space: options, each with a weight, a tensor of no axes, or
 None for one that is taken as it is. What is not named does not run."""
@@ -152,13 +166,21 @@ def _encoder(
         with torch.device("meta"):
             return _count(space.build(arch, scale), shape)
     params = macs = 0
-    for graph in space.layout(arch, scale):
+    for _, _, counts, leaving in _walk(space.layout(arch, scale), shape):
+        params, macs, shape = params + counts.params, macs + counts.macs, leaving
+    return Counts(params, macs), shape
+
+
+def _walk(
+    graphs: Iterable[Iterable[tuple[int, int, Layer]]], shape: Shape
+) -> Iterator[tuple[Layer, Shape, Counts, Shape]]:
+    """Yield each layer, the shape that enters it, its counts and the shape that leaves it."""
+    for graph in graphs:
         shapes = {0: shape}
         for source, target, layer in graph:
             counts, shape = _layer(layer, shapes[source])
+            yield layer, shapes[source], counts, shape
             shapes[target] = shape
-            params, macs = params + counts.params, macs + counts.macs
-    return Counts(params, macs), shape
 
 
 @lru_cache(maxsize=None, typed=True)  # two spaces may have equal tuples of different types

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nasbench.check import Checked
     from nasbench.correlate import Correlation
     from nasbench.journal import Merged
+    from nasbench.latency import Latencies
     from nasbench.metrics.statistics import Interval
     from nasbench.pack import Missing
     from nasbench.pilot import Judged, Matrix, Part, Pilot, Verdict
@@ -102,6 +103,20 @@ def print_counted(bench: Benchmark) -> None:
         names = [name for name, info in rows.info.items() if info.source == "derived"]
         print(f"{space}: {', '.join(names)} of {len(rows):,} architectures")
     print(f"written to {bench.path}")
+
+
+def print_latencies(found: Latencies, told: Mapping[str, Any]) -> None:
+    """Print what was measured, and how well the latencies of layers explain it."""
+    numbers = [*found.fit.values(), *found.check.values()]
+    print(f"{found.space} on {found.processor}: {len(numbers):,} networks")
+    print(f"{min(numbers):.4g} to {max(numbers):.4g} {found.unit}")
+    if told["note"]:
+        print(f"nothing learned: {told['note']}")
+    else:
+        print(
+            f"of {len(found.check):,} that were not learned from: error {told['rmse']:.3g} ms, "
+            f"{100 * told['nrmse']:.1f} % of their mean"
+        )
 
 
 def print_info(bench: Benchmark, spaces: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

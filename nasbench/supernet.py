@@ -24,7 +24,7 @@ from torch import Generator, Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import Optimizer
 
-from nasbench.errors import BadFile, BadValue, RunnerFailed
+from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
 from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
@@ -38,11 +38,22 @@ IMAGES = 256
 
 
 class Supernet(nn.Module):
-    """All networks of a space at once, for one task; `net(x, architecture or word)`."""
+    """All networks of a space at once, for one task; `net(x, architecture or word)`.
 
-    def __init__(self, where: Trainable) -> None:
+    If `masked`, an architecture is masks over the channels of the widest one, whose head is the
+    only one that is used: for methods that train by masks. Raises `NotApplicable` where more than
+    widths is decided about.
+    """
+
+    def __init__(self, where: Trainable, masked: bool = False) -> None:
         super().__init__()
-        self.where, recipe = where, where.recipe
+        self.where, self.masked, recipe = where, masked, where.recipe
+        self.widths = where.space.widths(recipe.scale)
+        if masked and len(self.widths) < len(where.space.factors):
+            raise NotApplicable(
+                f"not applicable: {where.space.name} decides about more than the widths that masks "
+                "can tell"
+            )
         self.encoder = where.space.supernet(recipe.scale)
         self.shapes = self.encoder.features(seen(where.task, recipe.size)[-3:])  # type: ignore[operator]
         self.heads = nn.ModuleList(
@@ -50,21 +61,33 @@ class Supernet(nn.Module):
         )
 
     def forward(self, x: Tensor, word: Architecture | Word | Masks) -> Tensor:
-        """Turn images (B, 3, H, W), or images in parts, into the task's output."""
+        """Turn images (B, 3, H, W), or images in parts, into the task's output.
+
+        The mask of an image is that of all its parts.
+        """
         if isinstance(word, tuple):
-            word = path(self.where.space.factor(word))
+            options = self.where.space.factor(word)
+            word = self.masks(torch.tensor(options)) if self.masked else path(options)
+        images = x.flatten(0, -4)
+        parts = len(images) // len(x)
         word = [
-            mix.to(x.dtype)
+            (mix if mix.dim() == 1 else mix.repeat_interleave(parts, 0)).to(x.dtype)
             if isinstance(mix, Tensor)
             else {o: None if weight is None else weight.to(x.dtype) for o, weight in mix.items()}
             for mix in word
         ]
         outputs = [
             weighed(self.head(features), features, weight)
-            for weight, features in self.encoder(x.flatten(0, -4), word)
+            for weight, features in self.encoder(images, word)
         ]
         output: Tensor = sum(outputs[1:], outputs[0])
         return output
+
+    def masks(self, options: Tensor) -> list[Tensor]:
+        """Return the masks of options (factors,) for all images, or (B, factors) for each."""
+        each = zip(self.widths.values(), options.movedim(-1, 0), strict=True)
+        masks = [torch.arange(c[-1]) < torch.tensor(c)[o][..., None] for c, o in each]
+        return [mask if mask.dim() == 1 else mask[..., None, None] for mask in masks]
 
     def head(self, features: Tensor) -> nn.Module:
         """Return the head for features of this shape (B, C, h, w)."""
@@ -198,11 +221,11 @@ class OneShot:
         """What torch draws from in this run."""
         return Generator().manual_seed(int(np.random.SeedSequence(self.seed).generate_state(1)[0]))
 
-    def supernet(self) -> Supernet:
+    def supernet(self, masked: bool = False) -> Supernet:
         """Build the supernet; its weights follow from the run's seed."""
         with torch.random.fork_rng():
             torch.manual_seed(self.seed)
-            self.net = Supernet(self.where)
+            self.net = Supernet(self.where, masked)
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.net
 

@@ -91,7 +91,8 @@ def test_runs_on_every_space(runner: str, space: str) -> None:
     assert {"saved_bytes", "tau", "untrained_tau", "supernet_tau"} <= traces.info.keys()
     for name in ("tau", "untrained_tau", "supernet_tau"):
         told = traces.info[name][~np.isnan(traces.info[name])]
-        assert len(told)
+        # One head for all widths says one class of all images before it has learned.
+        assert len(told) or (name == "untrained_tau" and runner in WIDTHS)
         assert (abs(told) <= 1).all()
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from nasbench.commands.building import audit, build, merge, pack
 from nasbench.commands.correlate import correlate
+from nasbench.commands.latency import measure_latency
 from nasbench.commands.lookup import best, query
 from nasbench.commands.pilot import pilot
 from nasbench.commands.reproduce import reproduce
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "check": check,
     "convert": convert,
     "count": count,
+    "measure-latency": measure_latency,
     "best": best,
     "query": query,
     "correlate": correlate,

@@ -6,7 +6,10 @@ last epoch (GDAS), E just after it (SNAS). A run of no steps stays at the first.
 
 from __future__ import annotations
 
-from math import cos, pi
+from collections.abc import Sequence
+from math import cos, exp, log, pi
+
+import numpy as np
 
 
 def linear(first: float, last: float, step: int, steps: int) -> float:
@@ -22,3 +25,9 @@ def exponential(first: float, last: float, step: int, steps: int) -> float:
 def cosine(first: float, last: float, step: int, steps: int) -> float:
     """Return last + (first - last) (1 + cos(pi step / steps)) / 2 (Loshchilov & Hutter, 2017)."""
     return last + (first - last) * (1 + cos(pi * step / max(steps, 1))) / 2
+
+
+def log_linear(points: Sequence[tuple[float, float]], at: float) -> float:
+    """Interpolate the logarithm of values between (place, value), increasing; constant beyond."""
+    places, values = zip(*points, strict=True)
+    return exp(float(np.interp(at, places, [log(value) for value in values])))

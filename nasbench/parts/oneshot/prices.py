@@ -1,0 +1,98 @@
+"""What a chain of widths costs, and which widths are best within a target: OWS and AOWS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+
+from nasbench.latency import Latencies
+from nasbench.nets import seen
+from nasbench.parts.chain import cost, exact, feasible, pairwise, utility, within
+from nasbench.parts.policy import Floats
+from nasbench.search import Choice
+from nasbench.space import Architecture
+from nasbench.supernet import OneShot
+
+Decoding: TypeAlias = Literal["lagrange", "exact"]
+
+
+def pair_costs(live: OneShot, latency: str = "", device: str = "cpu") -> list[Floats]:
+    """Return what neighbouring layers cost (S_i, S_i+1): multiply-adds of the encoder.
+
+    With `latency`, the path of a file of `nasbench measure-latency`, ms an image on that device, as
+    learned from it. Raises `BadValue` where these are of another device or other networks, or
+    where costs are no sum over neighbours.
+    """
+    space, recipe = live.where.space, live.where.recipe
+    if not latency:
+
+        def macs(archs: Sequence[Architecture]) -> Any:
+            return live.macs[[space.index(arch) for arch in archs]].numpy()
+
+        return pairwise(macs, space.factors)
+    measured = Latencies.read(latency)
+    measured.suits(
+        live.where.space_name, recipe.scale, seen(live.where.task, recipe.size)[-1], device
+    )
+    model = measured.model()
+    return pairwise(lambda archs: model.predict(measured.networks(archs)), space.factors)
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """Chooses widths within a target.
+
+    `costs` are `pair_costs`; "lagrange" bisects a price of these in `steps`, "exact" goes through
+    what can be spent. Gamma is for costs as parts of the target (*our reconstruction*: in published
+    units it would depend on them).
+    """
+
+    costs: Sequence[Floats]
+    target: float
+    decoding: Decoding = "lagrange"
+    steps: int = 24
+
+    def __post_init__(self) -> None:
+        if self.decoding not in get_args(Decoding):
+            raise ValueError(f"decoding {self.decoding!r}: of {' and '.join(get_args(Decoding))}")
+        feasible(self.costs, self.target)
+
+    @classmethod
+    def of(
+        cls,
+        live: OneShot,
+        target: float | None,
+        latency: str,
+        device: str,
+        decoding: Decoding,
+        steps: int,
+    ) -> Decoder:
+        """Make it of what a runner is told."""
+        costs = pair_costs(live, latency, device)
+        if target is None:
+            target = float(np.median(cost(costs, list(live.where.space))))
+        return cls(costs, target, decoding, steps)
+
+    @cached_property
+    def parts(self) -> list[Floats]:
+        """Costs as parts of the target."""
+        return [table / self.target for table in self.costs]
+
+    def gamma(self, unaries: Sequence[Floats]) -> float:
+        """Return the price at which the best path is within the target."""
+        return within(unaries, self.parts, 1.0, steps=self.steps)[1]
+
+    def choice(self, unaries: Sequence[Floats], live: OneShot, **info: float) -> Choice:
+        """Choose; rank by the sum of unaries."""
+        arch, gamma = within(unaries, self.parts, 1.0, steps=self.steps)
+        if self.decoding == "exact":
+            arch = exact(unaries, self.costs, self.target)
+        told = {"macs": float(live.macs[live.where.space.index(arch)]), "gamma": gamma}
+        told |= {"cost": float(cost(self.costs, arch)), "utility": float(utility(unaries, arch))}
+        return Choice(
+            arch, lambda archs: [float(utility(unaries, each)) for each in archs], {**told, **info}
+        )
