@@ -28,7 +28,7 @@ from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
 from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
-from nasbench.parts.oneshot.distribution import Costs, over
+from nasbench.parts.oneshot.distribution import Costs, Product, over
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
 from nasbench.space import LISTED, Architecture, Scale, Space
@@ -354,6 +354,14 @@ class OneShot:
         """Multiply-adds (N,) of the encoder of every member of the space, in order, or `terms`."""
         side = seen(self.where.task, self.where.recipe.size)[-1]
         return _macs(self.where.space, side, self.where.recipe.scale)
+
+    def macs_of(self, archs: Sequence[Architecture]) -> Tensor:
+        """Return the multiply-adds (A,) of some members' encoders."""
+        costs, space = self.macs, self.where.space
+        if isinstance(costs, Tensor):
+            return costs[[space.index(arch) for arch in archs]]
+        product = Product(space)
+        return product.costs_of(costs, product.rows(archs))
 
     @property
     def typical_macs(self) -> float:

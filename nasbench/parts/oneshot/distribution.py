@@ -310,10 +310,11 @@ class Product(Distribution):
     @torch.no_grad()
     def rank(self, archs: Sequence[Architecture]) -> NDArray[np.float64]:
         """Return log p(A) of some members (A,): more is better."""
-        ranked: NDArray[np.float64] = self.log_of(self._rows(archs)).numpy()
+        ranked: NDArray[np.float64] = self.log_of(self.rows(archs)).numpy()
         return ranked
 
-    def _rows(self, archs: Sequence[Architecture]) -> Tensor:
+    def rows(self, archs: Sequence[Architecture]) -> Tensor:
+        """Return the options (k, groups) of members, 0 where they don't matter."""
         options = np.array([[o or 0 for o in self.space.factor(arch)] for arch in archs])
         rows = [
             np.ravel_multi_index(list(options[:, list(g)].T), [self.space.factors[i] for i in g])
