@@ -243,6 +243,10 @@ class Space(ABC):
         """
         return in_a_row(map(str, self.check(arch)))
 
+    def profile(self, arch: Architecture) -> tuple[int, ...]:
+        """Return how many channels leave each layer, where that is decided about; () elsewhere."""
+        return ()
+
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
         """Build the network up to where a task's head begins, in the published size by default.
 

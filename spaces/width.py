@@ -47,6 +47,10 @@ class Width(Grid):
         """Return the chain of layers, by their widths."""
         return in_a_row(f"{WIDTHS[width]} channels" for width in self.check(arch))
 
+    def profile(self, arch: Architecture) -> tuple[int, ...]:
+        """Return the widths."""
+        return tuple(int(WIDTHS[width]) for width in self.check(arch))
+
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out; the first stride is 1 or 2, scaled widths are rounded."""
         arch, scale = self.check(arch), scaled(self, scale, (1, 2))

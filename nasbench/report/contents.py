@@ -15,6 +15,7 @@ from nasbench.report.page import Block, Heading, Points
 from nasbench.report.provenance import provenance
 from nasbench.report.runs import found, on_the_way
 from nasbench.report.score import BEST, RESAMPLES, SEED, Scored, axis
+from nasbench.report.trade_offs import trade_offs
 from nasbench.report.words import count, listed, shown
 
 Section: TypeAlias = Callable[[Scored, str], Iterator[Block]]
@@ -29,6 +30,7 @@ SECTIONS: tuple[Section, ...] = (
     in_pairs,
     over,
     best,
+    trade_offs,
     without_search,
     agreeing,
 )

@@ -169,18 +169,12 @@ def scatter(panels: Sequence[Cloud], kinds: Sequence[str]) -> Drawn:
     """Draw one panel a cloud; of the kinds of points, every second one is hollow."""
     import seaborn as sns
 
-    colours = sns.color_palette("colorblind")
-    wide = min(len(panels), 4)
-    high = -(-len(panels) // wide)
-    with _figure("ticks", max(2.6 * wide, 5), 2.5 * high + 0.4) as figure:
-        drawn: dict[str, Any] = {}
-        for place, panel in enumerate(panels, 1):
-            axes = figure.add_subplot(high, wide, place)
+    colours, drawn = sns.color_palette("colorblind"), dict[str, Any]()
+    with _panels(len(panels)) as (figure, panes):
+        for axes, panel in zip(panes, panels, strict=True):
             axes.set_title(panel.title, fontweight="bold")
             axes.set_xlabel(panel.x_label)
             axes.set_ylabel(panel.y_label)
-            axes.grid(color="0.92")
-            axes.set_axisbelow(True)
             for kind, (x, y) in panel.points.items():
                 number = kinds.index(kind)
                 colour = colours[number // 2 % 10]
@@ -188,11 +182,96 @@ def scatter(panels: Sequence[Cloud], kinds: Sequence[str]) -> Drawn:
                 drawn[kind] = axes.scatter(
                     x, y, s=9, alpha=0.8, linewidths=0.8, edgecolors=[colour], **look
                 )
-            sns.despine(ax=axes)
-        shown = [kind for kind in kinds if kind in drawn]
-        handles = [drawn[kind] for kind in shown]
-        figure.legend(handles, shown, loc="outside upper center", ncols=4, frameon=False)
+        _legend(figure, drawn, kinds)
         return _drawn(figure)
+
+
+class Front(NamedTuple):
+    """Costs and values (N,) of all architectures, of the best trade-offs, and found by methods."""
+
+    title: str
+    label: str
+    every: tuple[Floats, Floats]
+    front: tuple[Floats, Floats]
+    found: Mapping[str, tuple[Floats, Floats]]
+
+
+def fronts(panels: Sequence[Front], methods: Sequence[str]) -> Drawn:
+    """Draw one panel a task: what was found, before all there is and the best trade-offs."""
+    drawn: dict[str, Any] = {}
+    with _panels(len(panels)) as (figure, axes):
+        for ax, panel in zip(axes, panels, strict=True):
+            ax.set_title(panel.title, fontweight="bold")
+            ax.set_xlabel("millions of multiply-adds")
+            ax.set_ylabel(panel.label)
+            ax.scatter(*panel.every, s=3, color="0.85", linewidths=0, rasterized=True)
+            ax.plot(*panel.front, color="0.3", linewidth=1, drawstyle="steps-post")
+            for method, (x, y) in panel.found.items():
+                colour, marker = _look(methods, method)
+                drawn[method] = ax.scatter(
+                    x, y, s=16, color=colour, marker=marker, alpha=0.7, linewidths=0, zorder=3
+                )
+        _legend(figure, drawn, methods)
+        return _drawn(figure)
+
+
+class Profiles(NamedTuple):
+    """Channels of each layer, for each run of each method."""
+
+    title: str
+    found: Mapping[str, Sequence[Sequence[int]]]
+
+
+def profiles(panels: Sequence[Profiles], methods: Sequence[str]) -> Drawn:
+    """Draw one panel a task: the mean width of each layer, and each run as a thin line."""
+    drawn: dict[str, Any] = {}
+    with _panels(len(panels)) as (figure, axes):
+        for ax, panel in zip(axes, panels, strict=True):
+            ax.set_title(panel.title, fontweight="bold")
+            ax.set_xlabel("layer")
+            ax.set_ylabel("channels")
+            for method, runs in panel.found.items():
+                colour, marker = _look(methods, method)
+                longest = max(map(len, runs))
+                wide = np.array([[*run, *[np.nan] * (longest - len(run))] for run in runs])
+                layers = np.arange(1, longest + 1)
+                ax.plot(layers, wide.T, color=colour, alpha=0.15, linewidth=0.7)
+                look = {"color": colour, "marker": marker, "markersize": 4, "linewidth": 1.5}
+                (drawn[method],) = ax.plot(layers, np.nanmean(wide, 0), **look)
+            ax.set_ylim(bottom=0)
+        _legend(figure, drawn, methods)
+        return _drawn(figure)
+
+
+def _look(methods: Sequence[str], method: str) -> tuple[Any, str]:
+    """Return a method's colour and marker."""
+    import seaborn as sns
+
+    number = methods.index(method)
+    return sns.color_palette("colorblind")[number % 10], "os^Dvx"[number // 10 % 6]
+
+
+@contextmanager
+def _panels(n: int) -> Iterator[tuple[Any, list[Any]]]:
+    """Make a figure of n panels."""
+    import seaborn as sns
+
+    wide = min(n, 4)
+    high = -(-n // wide)
+    with _figure("ticks", max(2.9 * wide, 5), 2.5 * high + 0.5) as figure:
+        axes = [figure.add_subplot(high, wide, place) for place in range(1, n + 1)]
+        for ax in axes:
+            ax.grid(color="0.92")
+            ax.set_axisbelow(True)
+        sns.despine(fig=figure)
+        yield figure, axes
+
+
+def _legend(figure: Any, drawn: Mapping[str, Any], methods: Sequence[str]) -> None:
+    """Name what was drawn, in the order of the methods."""
+    shown = [method for method in methods if method in drawn]
+    handles = [drawn[method] for method in shown]
+    figure.legend(handles, shown, loc="outside upper center", ncols=4, frameon=False)
 
 
 def places(methods: Sequence[str], tasks: Sequence[str], matrix: Floats) -> Drawn:

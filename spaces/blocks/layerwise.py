@@ -265,6 +265,11 @@ class LayerWise(Grid):
             for i in range(depth):
                 yield stage.stride if i == 0 else 1, blocks[0 if stage.tied else i]
 
+    def profile(self, arch: Architecture) -> tuple[int, ...]:
+        """Return the channels of the stem, of each layer that is built, and of the head."""
+        plan = self.plan(arch)
+        return plan.stem, *(block.channels for _, block in self._built(plan)), plan.head
+
     def canonical(self, arch: Architecture, view: str = "as_built") -> Architecture:
         """Return the first member with the same network, by arithmetic.
 

@@ -1,0 +1,79 @@
+"""What the networks that were found cost, and how wide their layers are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nasbench.report import figures
+from nasbench.report.page import Block, Heading, Picture
+from nasbench.report.score import Scored
+from nasbench.report.words import csv, measured, shown
+from nasbench.table import Floats
+
+
+def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
+    """Show results against multiply-adds where these are known, and widths where they differ."""
+    import pandas as pd
+
+    study, clouds, profiles, points, layers = scored.study, [], [], [], []
+    for task in study.spaces[space]:
+        table = study.tables[space, task]
+        results = {m: r for m, r in scored.judged[space, task].items() if len(r.found)}
+        if not results:
+            continue
+        values = table.task.metric.sign * table.scores()
+        if "macs" in table.info:
+            millions = np.array(table.info["macs"]) / 1e6
+            found = {shown(m): (millions[r.found], values[r.found]) for m, r in results.items()}
+            best = front(millions, table.scores())
+            every, line = (millions, values), (millions[best], values[best])
+            clouds.append(figures.Front(task, measured(table), every, line, found))
+            for method, result in results.items():
+                told = {"millions": millions[result.found], "value": values[result.found]}
+                points.append(pd.DataFrame({"task": task, "method": method, **told}))
+        widths = {m: _profiles(scored, space, task, r.found) for m, r in results.items()}
+        if all(widths.values()):
+            profiles.append(figures.Profiles(task, {shown(m): w for m, w in widths.items()}))
+            for method, rows in widths.items():
+                layers += [[task, method, run, *row] for run, row in enumerate(rows)]
+    if clouds:
+        yield Heading("Results and costs", 3)
+        yield Picture(
+            f"costs_{space}",
+            figures.fronts(clouds, list(map(shown, study.methods))),
+            f"What was found on space {space}, against its multiply-adds",
+            "Millions of multiply-adds of a network with its head, and what a full training gives "
+            "by validation: all architectures (grey), those that no other beats in both (line), "
+            "and what each run of a method found.",
+            csv=csv(f"costs_{space}", pd.concat(points)),
+        )
+    if profiles:
+        most = max(map(len, layers)) - 3
+        names = ["task", "method", "run", *(f"layer {i + 1}" for i in range(most))]
+        yield Heading("Widths", 3)
+        yield Picture(
+            f"widths_{space}",
+            figures.profiles(profiles, list(map(shown, study.methods))),
+            f"Channels of each layer of what was found on space {space}",
+            "From the image on: the mean over runs, each of which is a thin line.",
+            csv=csv(f"widths_{space}", pd.DataFrame(layers, columns=names)),
+        )
+
+
+def front(costs: Floats, scores: Floats) -> NDArray[np.int64]:
+    """Return the rows that no other beats in both, cheapest first; of equal ones the first."""
+    order = np.lexsort((-scores, costs))
+    order = order[~np.isnan(scores[order])]
+    best = np.maximum.accumulate(scores[order])
+    return order[np.r_[True, best[1:] > best[:-1]]]
+
+
+def _profiles(
+    scored: Scored, space: str, task: str, found: NDArray[np.int64]
+) -> list[tuple[int, ...]]:
+    """Return the channels of each layer of each architecture; none where the space has no say."""
+    rows = scored.study.tables[space, task].rows
+    return [widths for row in found if (widths := rows.space.profile(rows.archs[row]))]
