@@ -26,7 +26,8 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Masks as Masks
+from nasbench.nets import Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
@@ -87,7 +88,7 @@ def path(options: Sequence[int | None]) -> Word:
 
 @contextmanager
 def calibrated(
-    net: nn.Module, batches: Sequence[Tensor], word: Architecture | Word
+    net: nn.Module, batches: Sequence[Tensor], word: Architecture | Masks
 ) -> Iterator[None]:
     """Evaluate by statistics of batch normalization that are this word's own: means over batches.
 
@@ -291,15 +292,15 @@ class OneShot:
     def score(
         self,
         net: Supernet,
-        archs: Sequence[Architecture],
+        archs: Sequence[Architecture | Masks],
         *,
         images: int = IMAGES,
         recalibrate: int = 0,
     ) -> NDArray[np.float64]:
-        """Return the main metric (A,) of architectures under shared weights: more is better.
+        """Return the main metric (A,) of architectures, or of words, under shared weights.
 
-        On the first validation images, with the batch's own statistics; or with those of so many
-        batches of training images (`calibrated`).
+        More is better. On the first validation images, with the batch's own statistics; or with
+        those of so many batches of training images (`calibrated`).
         """
         task, rng = self.where.task, Generator().manual_seed(0)
         data = load(self.where, "valid")
@@ -328,8 +329,17 @@ class OneShot:
     @property
     def macs(self) -> Tensor:
         """Multiply-adds (N,) of the encoder of every member of the space, in order."""
-        side = seen(self.where.task, self.where.recipe.size)[-1]
-        return _macs(self.where.space, side, self.where.recipe.scale)
+        return _macs(self.where.space, self._side, self.where.recipe.scale)
+
+    def cost(self, arch: Architecture) -> int:
+        """Return the multiply-adds of one encoder, where a space is too large for `macs`."""
+        scale = self.where.recipe.scale
+        ((counts, _),) = count_encoders(self.where.space, [arch], self._side, scale)
+        return counts.macs
+
+    @cached_property
+    def _side(self) -> int:
+        return seen(self.where.task, self.where.recipe.size)[-1]
 
     def save(self, told: Any) -> None:
         """Write what must survive, and what was told so far: plain values."""
