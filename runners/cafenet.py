@@ -19,7 +19,7 @@ The paper could not be read, only its abstract, and no code was found. *Our reco
 zone and how many assignments are looked at (5, of all layers together); bins of which the space's
 widths are whole numbers, so at most the steps between them; the optimizer (`OneShot.optimizer`);
 uniform widths in training, whatever the target; evolution as of SPOS, not NSGA-II; scores on the
-first validation images, by the batch's statistics, as in training; the choice before the last
+first 128 validation images, by the batch's statistics, as in training; the choice before the last
 epoch, which is the best of few. A minimum over more assignments is less, and border widths have
 fewer: `fixed_loss` and `fixed_score` are those of the fixed pattern.
 """
@@ -58,6 +58,7 @@ def search(
     inner: int | None = None,
     beta: float = 1.0,
     looks: int = 5,
+    images: int = 128,
     population: int = 40,
     generations: int = 50,
     parents: int = 10,
@@ -66,16 +67,14 @@ def search(
     mutation: float = 0.1,
     glance: int = 20,
 ) -> Training:
-    """Train on the best of `looks` assignments, search at the end.
+    """Train on the best of `looks` assignments, search at the end by scores on so many `images`.
 
     `offset` (r) and `inner` are in bins, which have `beta` channels where those cost most; `target`
     is in multiply-adds of the encoder. "random" scores as many as evolution has births. Raises
     `ValueError` for another sharing or searcher, and where nothing costs so little.
     """
     if sharing not in SHARING or searcher not in SEARCHERS:
-        raise ValueError(
-            f"sharing {sharing!r}, searcher {searcher!r}: of {SHARING} and {SEARCHERS}"
-        )
+        raise ValueError(f"{sharing!r}, {searcher!r}: of {SHARING} and {SEARCHERS}")
     live, space = problem.live, problem.space
     assert live is not None
     within = None if target is None else Within(space, live.cost, 0, target, "multiply-adds")
@@ -89,7 +88,7 @@ def search(
     def scores(arch: Architecture) -> NDArray[np.float64]:
         """Score what stands for it, always the same, the fixed pattern first."""
         drawn = np.random.default_rng([live.seed, *arch])
-        return live.score(net, free.words(arch, many, drawn, bilateral))
+        return live.score(net, free.words(arch, many, drawn, bilateral), images=images)
 
     def score(arch: Architecture) -> float:
         return float(scores(arch).mean() if bilateral else scores(arch).max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import product
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nasbench.errors import RunnerFailed
 from nasbench.parts.oneshot.free_channels import (
     FreeWidths,
     aligned,
@@ -25,7 +27,7 @@ from nasbench.parts.oneshot.free_channels import (
 from nasbench.parts.oneshot.shapes import convolution
 from nasbench.runners.cafenet import step
 from nasbench.supernet import Masks, OneShot
-from tests.test_one_shot import table
+from tests.test_one_shot import table, trial
 
 
 def sets(n: int, c: int, r: int, inner: int | None = None) -> set[str]:
@@ -157,9 +159,14 @@ def test_masks() -> None:
     assert mask(right(3, 2), 1, 3).tolist() == [0, 1, 1]
 
 
-@pytest.fixture
-def live(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OneShot:
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("nasbench.oneshot.RANKED", 4)
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> OneShot:
     where = table(space="width").trained_by
     assert where
     return OneShot(where, 0, 1, np.random.default_rng(0), tmp_path / "state")
@@ -241,3 +248,33 @@ def test_a_step_is_on_the_best_or_on_the_mean(live: OneShot, inner: bool) -> Non
     assert loss == pytest.approx(min(told) if inner else sum(told) / 2)
     assert not inner or loss <= fixed
     torch.testing.assert_close(first.grad, slope)
+
+
+@pytest.mark.parametrize("searcher", ["evolution", "random"])
+@pytest.mark.parametrize("sharing", ["free", "fixed", "bilateral"])
+def test_a_choice_costs_no_more_than_the_target(live: OneShot, sharing: str, searcher: str) -> None:
+    traces = trial(
+        "cafenet", table(space="width"), sharing=sharing, searcher=searcher, target=20_000
+    )
+    told = traces.info
+    costs = [live.cost(tuple(arch)) for arch in traces.arch.tolist()]
+    assert told["macs"].tolist() == costs
+    assert max(costs) <= 20_000 < live.macs.max()
+    if sharing == "free":
+        assert (told["loss"] < told["fixed_loss"]).all()
+        assert (told["score"] >= told["fixed_score"]).all()
+    same = [bool((told[key] == told[f"fixed_{key}"]).all()) for key in ("loss", "score")]
+    assert same == [sharing == "fixed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        ({"target": 10}, "costs 0 to 10 multiply-adds: all 3,125 cost 7,056 to 107,280"),
+        ({"sharing": "none"}, r"'none', 'evolution': of \('free', 'fixed', 'bil"),
+        ({"offset": -1}, "offset -1"),
+    ],
+)
+def test_what_can_not_be_searched(params: dict[str, Any], why: str) -> None:
+    with pytest.raises(RunnerFailed, match=why):
+        trial("cafenet", table(space="width"), **params)
