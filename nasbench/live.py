@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from math import inf, isfinite
+from math import inf, isfinite, prod
 from time import perf_counter, process_time
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch.optim import SGD, Adam, Optimizer
 from nasbench.errors import BadValue, NoMemory
 from nasbench.find import find
 from nasbench.images import Array, Split, Wanted
-from nasbench.nets import Counts, Network, count, network, seen
+from nasbench.nets import Counts, Network, count, count_encoders, network, seen
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.space import Architecture
 
@@ -237,9 +237,26 @@ def train(
 
 def size(where: Trainable, arch: Architecture) -> Counts:
     """Count the parameters and multiply-adds of what would be trained, without building it."""
+    recipe, (parts, side) = where.recipe, _seen(where)
+    ((encoder, features),) = count_encoders(where.space, [arch], side, recipe.scale)
+    head = _head(where, features)
+    return Counts(encoder.params + head.params, parts * encoder.macs + head.macs)
+
+
+@lru_cache(maxsize=64)
+def _seen(where: Trainable) -> tuple[int, int]:
+    """Return in how many parts a network sees an image, and how many pixels high they are."""
+    *parts, _, height, _ = seen(where.task, where.recipe.size)
+    return prod(parts), height
+
+
+@lru_cache(maxsize=256)
+def _head(where: Trainable, features: tuple[int, ...]) -> Counts:
+    """Count the head behind features (C, h, w) of each part."""
+    *parts, _, _, _ = seen(where.task, where.recipe.size)
     with torch.device("meta"):
-        net = build(where, arch)
-    return count(net, seen(where.task, where.recipe.size))
+        head = where.task.head(features, where.label, where.recipe.size)  # type: ignore[arg-type]
+    return count(Network(nn.Identity(), head), (*parts, *features))
 
 
 def optimizer(net: nn.Module, recipe: Recipe, fused: bool = True) -> Optimizer:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
-from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,15 +17,9 @@ from nasbench.errors import BadFile, BadValue
 from nasbench.find import find
 from nasbench.journal import Journal
 from nasbench.recipe import Trainable, Trained
-from nasbench.space import Architecture, Scale, Space
+from nasbench.space import Architecture, Space
 from nasbench.store import RECIPES, Benchmark, write
 from nasbench.table import Column, Info, Point, Rows, Table
-
-if TYPE_CHECKING:
-    from nasbench.nets import Counts
-
-Encoders: TypeAlias = dict[tuple[int, Scale | None], list[tuple["Counts", tuple[int, ...]]]]
-"""Counts and features of encoders, by the height of what they see and their scale."""
 
 
 @dataclass(frozen=True)
@@ -235,37 +228,16 @@ def _best(score: NDArray[np.float32]) -> NDArray[np.int64]:
 
 def _facts(own: Sequence[Trainable], archs: Sequence[Architecture]) -> dict[str, Info]:
     """Count the networks of the rows, (N, tasks): each of its own, not of what stands for it."""
-    known: Encoders = {}
-    counts = np.stack([_counted(where, archs, known) for where in own], axis=-1)
-    by_task = tuple(where.task.name for where in own)
-    return {
-        "params": Info(counts[0], "parameters", "derived", by_task),
-        "macs": Info(counts[1], "multiply-adds", "derived", by_task),
-    }
-
-
-def _counted(where: Trainable, archs: Sequence[Architecture], known: Encoders) -> NDArray[np.int64]:
-    """Return parameters and multiply-adds (2, N): encoders are counted, heads by their input.
-
-    Encoders that are `known` from another task are not counted again.
-    """
     from nasbench.live import size
-    from nasbench.nets import count_encoders, seen
 
-    *parts, _, height, _ = seen(where.task, where.recipe.size)
-    heads: dict[tuple[int, ...], tuple[int, int]] = {}
-    found = np.zeros((2, len(archs)), np.int64)
-    scale = where.recipe.scale
-    if (height, scale) not in known:
-        known[height, scale] = list(count_encoders(where.space, archs, height, scale))
-    for row, (arch, (counts, features)) in enumerate(zip(archs, known[height, scale], strict=True)):
-        macs = prod(parts) * counts.macs
-        if features not in heads:
-            whole = size(where, arch)
-            heads[features] = whole.params - counts.params, whole.macs - macs
-        params, own = heads[features]
-        found[:, row] = counts.params + params, macs + own
-    return found
+    counts = [[size(where, arch) for where in own] for arch in archs]
+    by_task = tuple(where.task.name for where in own)
+    params = np.array([[each.params for each in row] for row in counts], np.int64)
+    macs = np.array([[each.macs for each in row] for row in counts], np.int64)
+    return {
+        "params": Info(params, "parameters", "derived", by_task),
+        "macs": Info(macs, "multiply-adds", "derived", by_task),
+    }
 
 
 def _notes(

@@ -26,9 +26,10 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Masks as Masks
+from nasbench.nets import Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
-from nasbench.parts.oneshot.distribution import Costs, Product, over
+from nasbench.parts.oneshot.distribution import Costs, over
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
 from nasbench.space import LISTED, Architecture, Scale, Space
@@ -111,7 +112,7 @@ def path(options: Sequence[int | None]) -> Word:
 
 @contextmanager
 def calibrated(
-    net: nn.Module, batches: Sequence[Tensor], word: Architecture | Word
+    net: nn.Module, batches: Sequence[Tensor], word: Architecture | Masks
 ) -> Iterator[None]:
     """Evaluate by statistics of batch normalization that are this word's own: means over batches.
 
@@ -315,15 +316,15 @@ class OneShot:
     def score(
         self,
         net: Supernet,
-        archs: Sequence[Architecture],
+        archs: Sequence[Architecture | Masks],
         *,
         images: int = IMAGES,
         recalibrate: int = 0,
     ) -> NDArray[np.float64]:
-        """Return the main metric (A,) of architectures under shared weights: more is better.
+        """Return the main metric (A,) of architectures, or of words, under shared weights.
 
-        On the first validation images, with the batch's own statistics; or with those of so many
-        batches of training images (`calibrated`).
+        More is better. On the first validation images, with the batch's own statistics; or with
+        those of so many batches of training images (`calibrated`).
         """
         task, rng = self.where.task, Generator().manual_seed(0)
         data = load(self.where, "valid")
@@ -352,16 +353,17 @@ class OneShot:
     @property
     def macs(self) -> Costs:
         """Multiply-adds (N,) of the encoder of every member of the space, in order, or `terms`."""
-        side = seen(self.where.task, self.where.recipe.size)[-1]
-        return _macs(self.where.space, side, self.where.recipe.scale)
+        return _macs(self.where.space, self._side, self.where.recipe.scale)
 
-    def macs_of(self, archs: Sequence[Architecture]) -> Tensor:
-        """Return the multiply-adds (A,) of some members' encoders."""
-        costs, space = self.macs, self.where.space
-        if isinstance(costs, Tensor):
-            return costs[[space.index(arch) for arch in archs]]
-        product = Product(space)
-        return product.costs_of(costs, product.rows(archs))
+    def cost(self, arch: Architecture) -> int:
+        """Return the multiply-adds of one encoder."""
+        space, scale = self.where.space, self.where.recipe.scale
+        ((counts, _),) = count_encoders(space, [arch], self._side, scale)
+        return counts.macs
+
+    @cached_property
+    def _side(self) -> int:
+        return seen(self.where.task, self.where.recipe.size)[-1]
 
     @property
     def typical_macs(self) -> float:

@@ -12,12 +12,11 @@ best of few that are drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
+from nasbench.parts.genetic import evolve
 from nasbench.search import Choice, Problem, Training
-from nasbench.space import Architecture, Space
+from nasbench.space import Architecture
 
 needs = {"live"}
 
@@ -49,59 +48,19 @@ def search(
             weights.step()
             live.samples += 1
 
-        known: dict[Architecture, float] = {}
+        def score(arch: Architecture) -> float:
+            return float(live.score(net, [arch], recalibrate=recalibrate)[0])
 
-        def score(arch: Architecture, known: dict[Architecture, float] = known) -> float:
-            if arch not in known:
-                (known[arch],) = live.score(net, [arch], recalibrate=recalibrate)
-            return known[arch]
-
-        some = [space.sample(rng) for _ in range(glance)]
-        if epoch == live.epochs - 1:
-            some = [space.sample(rng) for _ in range(population)]
-            for _ in range(generations - 1):
-                best = sorted(known | dict.fromkeys(some), key=score, reverse=True)[:parents]
-                some = _children(space, best, rng, population, mutants, crossings, mutation)
-        for arch in some:
-            score(arch)
-        yield Choice(
-            max(known, key=known.__getitem__),
-            rank=lambda archs: live.score(net, archs, recalibrate=recalibrate),
+        last = epoch == live.epochs - 1
+        best, *_ = evolve(
+            space,
+            score,
+            rng,
+            population=population if last else glance,
+            generations=generations if last else 1,
+            parents=parents,
+            mutants=mutants,
+            crossings=crossings,
+            mutation=mutation,
         )
-
-
-def _children(
-    space: Space,
-    parents: list[Architecture],
-    rng: np.random.Generator,
-    population: int,
-    mutants: int,
-    crossings: int,
-    mutation: float,
-) -> list[Architecture]:
-    """Return the next population."""
-
-    def parent() -> Architecture:
-        return parents[int(rng.integers(len(parents)))]
-
-    def mutant() -> Architecture:
-        anew = [int(rng.integers(n)) for n in space.choices]
-        return _mixed(parent(), anew, rng.random(len(anew)) < mutation)
-
-    def crossing() -> Architecture:
-        one, other = parent(), parent()
-        return _mixed(one, other, rng.random(len(one)) < 0.5)
-
-    made = [_member(space, mutant) for _ in range(mutants)]
-    made += [_member(space, crossing) for _ in range(crossings)]
-    return made + [space.sample(rng) for _ in range(population - len(made))]
-
-
-def _mixed(one: Architecture, other: Architecture | list[int], where: np.ndarray) -> Architecture:
-    return tuple(b if swap else a for a, b, swap in zip(one, other, where, strict=True))
-
-
-def _member(space: Space, draw: Callable[[], Architecture]) -> Architecture:
-    while (arch := draw()) not in space:
-        pass
-    return arch
+        yield Choice(best, rank=lambda archs: live.score(net, archs, recalibrate=recalibrate))

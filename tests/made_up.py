@@ -41,6 +41,8 @@ CHEAP: dict[str, dict[str, Any]] = {
     "random_weight_sharing": {"draws": 20, "glance": 3},
     "spos": {"population": 12, "generations": 2, "parents": 3, "mutants": 4, "crossings": 4}
     | {"recalibrate": 1, "glance": 3},
+    "cafenet": {"looks": 3, "population": 12, "generations": 2, "parents": 3, "mutants": 4}
+    | {"crossings": 4, "glance": 3},
     "pinas": {"draws": 20, "recalibrate": 1, "glance": 3},
     "parsec": {"samples": 3},
     "fp_nas": {"samples": 3},

@@ -36,6 +36,7 @@ from tests.test_pool import ctrl_c
 
 torch = pytest.importorskip("torch")
 from nasbench import live  # noqa: E402
+from nasbench.nets import count, seen  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 SHAPES = str(ROOT / "tests" / "shapes.py")
@@ -406,6 +407,17 @@ def test_a_problem_counts_without_training() -> None:
     trained, _ = live.train(where, ALL_3X3, epochs=1)
     assert problem.measure(ALL_3X3) == {"params": trained.params, "macs": trained.macs}
     assert problem.epochs == 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("space", ["cell", "macro", "width", "mbconv"])
+def test_what_is_counted_is_what_is_built(space: str, task: str) -> None:
+    """Encoder and head are counted apart, and each layer once."""
+    where = shapes(task, space)
+    arch = where.space.sample(np.random.default_rng(0))
+    with torch.device("meta"):
+        net = live.build(where, arch)
+    assert live.size(where, arch) == count(net, seen(where.task, where.recipe.size))
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

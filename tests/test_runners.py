@@ -516,7 +516,10 @@ def test_a_method_reads_as_it_is_written(text: str, params: dict[str, object]) -
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("random_search:population=5", "random_search takes no 'population'; it takes nothing"),
+        (
+            "random_search:population=5",
+            "takes no 'population'; it takes target, tolerance",
+        ),
         ("local_search:stars=5", "local_search takes no 'stars'; it takes starts, first"),
         ("local_search:starts", "parameters are written name=value"),
     ],

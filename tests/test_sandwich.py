@@ -134,7 +134,7 @@ def test_temperatures() -> None:
 def test_multiply_adds_are_exact() -> None:
     some = live()
     pairs = pair_costs(some)
-    assert cost(pairs, list(WIDTH)).tolist() == some.macs_of(list(WIDTH)).tolist()
+    assert cost(pairs, list(WIDTH)).tolist() == [some.cost(arch) for arch in WIDTH]
     decoder = Decoder.of(some, None, "", "cpu", "exact", 12)
     assert decoder.target == some.typical_macs
     good = [np.arange(5.0)] * 5
@@ -142,7 +142,7 @@ def test_multiply_adds_are_exact() -> None:
     assert found.info["macs"] == found.info["cost"] <= decoder.target
     assert found.info["utility"] == max(
         sum(arch)
-        for arch, macs in zip(WIDTH, some.macs_of(list(WIDTH)).tolist(), strict=True)
+        for arch, macs in zip(WIDTH, [some.cost(arch) for arch in WIDTH], strict=True)
         if macs <= decoder.target
     )
     assert found.rank is not None
@@ -184,7 +184,7 @@ def test_latencies_of_something_else(tmp_path: Path, other: dict[str, Any], mess
 
 
 def test_targets_that_nothing_meets() -> None:
-    least, most = map(int, live().macs_of([WIDTH.at(0), WIDTH.at(len(WIDTH) - 1)]))
+    least, most = (live().cost(WIDTH.at(i)) for i in (0, len(WIDTH) - 1))
     message = f"ows.*: a target of 9 can't be met: the least is {least:,}, the most {most:,}"
     with pytest.raises(RunnerFailed, match=message):
         trial("ows", table(space="width"), target=9)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nasbench.parts.policy import Floats
+from nasbench.parts.within import fact
 from nasbench.search import Outcome, Problem
 
 
@@ -14,12 +15,7 @@ def price(problem: Problem, outcome: Outcome, name: str) -> float:
 
     Raises `ValueError` for what is not known.
     """
-    facts = {"seconds": outcome.cost.seconds, **problem.measure(outcome.query.arch)}
-    if name not in facts:
-        raise ValueError(f"no {name!r} is known of architectures here; known: {', '.join(facts)}")
-    if np.isnan(facts[name]):
-        raise ValueError(f"{name} is not known of {problem.space.spell(outcome.query.arch)}")
-    return facts[name]
+    return fact(problem, outcome.query.arch, name, outcome.cost.seconds)
 
 
 def fronts(points: ArrayLike) -> NDArray[np.int64]:

@@ -31,7 +31,7 @@ def pair_costs(live: OneShot, latency: str = "", device: str = "cpu") -> list[Fl
     if not latency:
 
         def macs(archs: Sequence[Architecture]) -> Any:
-            return live.macs_of(archs).numpy()
+            return np.array([live.cost(arch) for arch in archs])
 
         return pairwise(macs, space.factors)
     measured = Latencies.read(latency)
@@ -91,7 +91,7 @@ class Decoder:
         arch, gamma = within(unaries, self.parts, 1.0, steps=self.steps)
         if self.decoding == "exact":
             arch = exact(unaries, self.costs, self.target)
-        told = {"macs": float(live.macs_of([arch])), "gamma": gamma}
+        told = {"macs": float(live.cost(arch)), "gamma": gamma}
         told |= {"cost": float(cost(self.costs, arch)), "utility": float(utility(unaries, arch))}
         return Choice(
             arch, lambda archs: [float(utility(unaries, each)) for each in archs], {**told, **info}

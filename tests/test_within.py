@@ -1,0 +1,149 @@
+"""Members at equal cost, drawn uniformly: the control of searches that have a target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench.budget import Budget, Cost
+from nasbench.errors import RunnerFailed
+from nasbench.find import find
+from nasbench.loop import Method, run
+from nasbench.parts import within
+from nasbench.parts.genetic import evolve
+from nasbench.parts.within import Within
+from nasbench.search import AskTell, Outcome, Problem
+from nasbench.space import Architecture
+from nasbench.table import Info, Table
+from tests.made_up import made_up
+
+WIDTH = find("spaces", "width")
+
+
+def macs(arch: Architecture) -> float:
+    """Return something that is bilinear, like multiply-adds."""
+    return float(sum((a + 1) * (b + 1) for a, b in zip((1, *arch), arch, strict=False)))
+
+
+def members(least: float, most: float) -> set[Architecture]:
+    return {arch for arch in WIDTH if least <= macs(arch) <= most}
+
+
+def counted() -> Table:
+    """Return a table that knows the multiply-adds."""
+    table = made_up("width")
+    info = {**table.rows.info, "macs": Info(np.array([macs(a) for a in table.rows.archs]))}
+    return replace(table, rows=replace(table.rows, info=info))
+
+
+@pytest.mark.parametrize("listed", [0, 3125])
+def test_draws_are_uniform_over_what_is_within(
+    listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(within, "LISTED", listed)
+    these, rng = Within(WIDTH, macs, 90, 94, "macs"), np.random.default_rng(0)
+    want = members(90, 94)
+    assert 5 < len(want) < 40
+    drawn = Counter(these.sample(rng) for _ in range(40 * len(want)))
+    assert set(drawn) == want
+    assert max(drawn.values()) < 80
+    assert all((arch in these) == (arch in want) for arch in WIDTH)
+    assert (9,) * 5 not in these
+
+
+@pytest.mark.parametrize("listed", [0, 3125])
+def test_limits_that_nothing_is_within(listed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(within, "LISTED", listed)
+    whose = "all 3,125" if listed else "10,000 that were drawn"
+    message = (
+        f"no architecture of width costs 200 to 300 macs: {whose} cost 6 to 110, of which 110 is"
+    )
+    with pytest.raises(ValueError, match=message):
+        Within(WIDTH, macs, 200, 300, "macs")
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.0])
+def test_random_search_at_equal_cost_in_a_table(tolerance: float) -> None:
+    budget = Budget(queries=40)
+    traces = run("random_search", counted(), range(3), budget, target=60, tolerance=tolerance)
+    asked = set(map(tuple, traces.arch.tolist()))
+    assert asked <= members(60 * (1 - tolerance), 60 * (1 + tolerance))
+    assert len(asked) > 20
+
+
+def test_at_equal_cost_by_another_fact() -> None:
+    table = made_up("width")
+    traces = run("random_search", table, [0], target=9007, tolerance=0, against="params")
+    assert set(traces.arch.sum(1)) == {9}
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [
+        (
+            {"target": 500},
+            "step 1: ValueError: no architecture of width costs 475 to 525 macs",
+        ),
+        ({"target": 60, "against": "flops"}, "no 'flops' is known .* known: params, macs"),
+    ],
+)
+def test_a_target_that_can_not_be_met(params: dict[str, Any], why: str) -> None:
+    with pytest.raises(RunnerFailed, match=why):
+        run("random_search", counted(), [0], **params)
+
+
+def test_random_search_at_equal_cost_where_networks_are_trained() -> None:
+    pytest.importorskip("torch")
+    from nasbench.training import FromTraining
+    from tests.test_live import shapes
+
+    where = shapes("jigsaw", "width")
+    problem = FromTraining(where).problem(Budget(queries=20))
+    middle = float(np.median([problem.measure(arch)["macs"] for arch in where.space]))
+    asked = asked_for(problem, target=middle, tolerance=0.01)
+    cost = [problem.measure(arch)["macs"] for arch in asked]
+    assert max(abs(c / middle - 1) for c in cost) <= 0.01
+    assert len(set(asked)) > 10
+
+
+def asked_for(problem: Problem, **params: object) -> list[Architecture]:
+    """Return twenty architectures that random search asks for."""
+    search = Method("random_search").search(problem, np.random.default_rng(0), **params)
+    told, asked = AskTell(search), []
+    for _ in range(20):
+        query = told.ask()
+        asked.append(query.arch)
+        told.tell(Outcome(query, 0.0, 0.0, Cost(1, 3, 1.0)))
+    return asked
+
+
+@pytest.mark.parametrize("name", ["width", "transnas_macro"])
+def test_evolution_stays_within_and_scores_once(name: str) -> None:
+    space, seen = find("spaces", name), list[Architecture]()
+
+    def score(arch: Architecture) -> float:
+        seen.append(arch)
+        return float(sum(arch))
+
+    some = [space.sample(np.random.default_rng(1)) for _ in range(99)]
+    most = float(np.median([sum(arch) for arch in some]))
+    limits = Within(space, lambda arch: float(sum(arch)), 0, most, "points")
+    numbers: dict[str, Any] = {
+        "population": 12,
+        "generations": 9,
+        "parents": 4,
+        "mutants": 5,
+        "crossings": 5,
+    }
+    rng = np.random.default_rng(0)
+    found = evolve(space, score, rng, mutation=0.3, within=limits, **numbers)
+    assert len(seen) == len(set(seen)) == len(found)
+    assert all(arch in space and sum(arch) <= most for arch in found)
+    assert [sum(arch) for arch in found] == sorted(map(sum, found), reverse=True)
+    assert sum(found[0]) == most
+    only = evolve(space, score, rng, mutation=0.3, **{**numbers, "generations": 1})
+    assert 1 < len(only) <= 12
