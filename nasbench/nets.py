@@ -115,6 +115,27 @@ Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
 """What an encoder gives: features (B, C, h, w), with their weights where they are several."""
 
 
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution of a supernet of widths: what it costs, and what goes when channels do.
+
+    The channels of a factor leave it, those of another one (None: always the same) enter; they are
+    the first two axes of its `weight`. A depthwise one has its own axis only. It gives so many
+    `pixels`.
+    """
+
+    weight: nn.Parameter
+    entering: int | None
+    leaving: int
+    pixels: int
+    depthwise: bool = False
+
+    @property
+    def kernel(self) -> int:
+        """How many weights are between two channels."""
+        return self.weight[0, 0].numel()
+
+
 def weighed(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None) -> Tensor:
     """Apply a layer, and weigh what it gives.
 

@@ -24,9 +24,9 @@ from torch import Generator, Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 from torch.optim import Optimizer
 
-from nasbench.errors import BadFile, BadValue, RunnerFailed
+from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Masks, Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Convolution, Masks, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
@@ -69,6 +69,16 @@ class Supernet(nn.Module):
         """Return the head for features of this shape (B, C, h, w)."""
         head: nn.Module = self.heads[self.shapes.index(tuple(features.shape[1:]))]
         return head
+
+    def convolutions(self) -> list[Convolution]:
+        """List the encoder's convolutions; raises `NotApplicable` where it isn't a plain chain."""
+        if not hasattr(self.encoder, "convolutions"):
+            raise NotApplicable(
+                f"not applicable: no plain chain of convolutions: {self.where.space!r}"
+            )
+        shape = seen(self.where.task, self.where.recipe.size)[-3:]
+        listed: list[Convolution] = self.encoder.convolutions(shape)  # type: ignore[operator]
+        return listed
 
     def network(self, arch: Architecture) -> Network:
         """Build the network of an architecture on its own, with the weights it shares."""

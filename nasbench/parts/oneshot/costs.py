@@ -9,6 +9,8 @@ from math import log
 
 from torch import Tensor
 
+from nasbench.errors import BadValue
+
 
 def mul_log(loss: Tensor, cost: Tensor, reference: float, a: float = 0.2, b: float = 0.3) -> Tensor:
     """Return loss * a (log cost / log reference)^b; both costs must be above 1, in their unit.
@@ -23,3 +25,12 @@ def mul_log(loss: Tensor, cost: Tensor, reference: float, a: float = 0.2, b: flo
 def add_linear(loss: Tensor, cost: Tensor, reference: float, rate: float = 0.1) -> Tensor:
     """Return loss + rate (cost - reference) / reference."""
     return loss + rate * (cost - reference) / reference
+
+
+def feasible(target: float, costs: Tensor) -> None:
+    """Check a target against the costs (N,) of all members, multiply-adds; raises `BadValue`."""
+    least, most = int(costs.min()), int(costs.max())
+    if target < least:
+        raise BadValue(
+            f"target {target:,.0f} multiply-adds: members of the space have {least:,} to {most:,}"
+        )
