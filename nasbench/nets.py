@@ -119,21 +119,24 @@ Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
 class Convolution:
     """A convolution of a supernet of widths: what it costs, and what goes when channels do.
 
-    The channels of a factor leave it, those of another one (None: always the same) enter; they are
-    the first two axes of its `weight`. A depthwise one has its own axis only. It gives so many
-    `pixels`.
+    The channels of a factor leave it, those of another one (None: always the same) enter: the first
+    two axes of its weight, of which a depthwise one has the first only. It gives so many `pixels`.
     """
 
-    weight: nn.Parameter
+    layer: nn.Conv2d
     entering: int | None
     leaving: int
     pixels: int
-    depthwise: bool = False
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel is by itself."""
+        return self.layer.groups > 1
 
     @property
     def kernel(self) -> int:
         """How many weights are between two channels."""
-        return self.weight[0, 0].numel()
+        return self.layer.weight[0, 0].numel()
 
 
 def weighed(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None) -> Tensor:

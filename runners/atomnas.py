@@ -76,6 +76,7 @@ def search(
     least = [width[0] for width in widths]
     net.encoder = atoms = Channels(net.encoder, widths, convs, 1.0)
     weights = live.optimizer(net)
+    atoms.optimizers.append(weights)
     steps = live.steps()
     mean = Average(atoms.values, 1 - 1 / max(average * live.epochs * steps, 1))
     live.keep(net=net, weights=weights, mean=mean)
@@ -103,7 +104,7 @@ def search(
                 now_too = zip(sizes, atoms.values, strict=True)
                 sizes = [torch.maximum(size, gamma.detach().abs()) for size, gamma in now_too]
             keep = living(sizes, threshold, least)
-            atoms.cut(keep, [weights])
+            atoms.cut(keep)
             mean.cut(keep)
         among, kept = None, living([each.abs() for each in mean.values], threshold, least)
         if target is not None:

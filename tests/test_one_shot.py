@@ -91,7 +91,8 @@ def test_runs_on_every_space(runner: str, space: str) -> None:
     assert {"saved_bytes", "tau", "untrained_tau", "supernet_tau"} <= traces.info.keys()
     for name in ("tau", "untrained_tau", "supernet_tau"):
         told = traces.info[name][~np.isnan(traces.info[name])]
-        assert len(told)
+        same = name == "untrained_tau" and runner in WIDTHS  # one head may say one class of all
+        assert len(told) or same
         assert (abs(told) <= 1).all()
 
 

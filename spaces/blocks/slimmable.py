@@ -112,7 +112,7 @@ class SuperChain(nn.Module):
             size = [-(-n // stride) for n in size]
             for inside, bank in enumerate(banks):  # type: ignore[arg-type, var-annotated]
                 before = i if inside else i - 1 if i else None
-                found.append(Convolution(bank.conv.weight, before, i, size[0] * size[1]))
+                found.append(Convolution(bank.conv, before, i, size[0] * size[1]))
         return found
 
     def forward(self, x: Tensor, word: Word | Masks) -> Features:

@@ -29,7 +29,7 @@ def coefficient(conv: Convolution, unit: Unit = "macs") -> int:
 def entering(conv: Convolution, numbers: Sequence[Tensor]) -> Tensor:
     """Return what is known of the channels that enter: one of the numbers, or how many they are."""
     if conv.entering is None:
-        return torch.tensor(conv.weight.shape[1], dtype=torch.float64)
+        return torch.tensor(conv.layer.weight.shape[1], dtype=torch.float64)
     return numbers[conv.entering]
 
 
@@ -75,7 +75,8 @@ class Channels(nn.Module):
 
     A mask is passed on. Of an architecture's c channels of a factor it runs those with the largest
     weights, and multiplies them by these: `weigh(values[l])`. Features have the widest shape, where
-    0 is in the place of channels that were cut. A state of fewer channels cuts it when it's loaded.
+    0 is in the place of channels that were cut. A state of fewer channels cuts it when it's loaded;
+    `optimizers` of its weights go along.
     """
 
     place: Tensor
@@ -90,6 +91,7 @@ class Channels(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.widths, self.convs, self.weigh = encoder, widths, convs, weigh
+        self.optimizers: list[Optimizer] = []
         self.values = nn.ParameterList(torch.full((width[-1],), first) for width in widths)
         self.register_buffer("place", torch.arange(widths[-1][-1]))
         self.register_load_state_dict_pre_hook(_cut_to)  # type: ignore[no-untyped-call]
@@ -113,24 +115,35 @@ class Channels(nn.Module):
         return [(None, wide.index_copy(1, self.place, y))]
 
     @torch.no_grad()
-    def cut(self, keep: Sequence[Tensor], optimizers: Iterable[Optimizer] = ()) -> None:
+    def cut(self, keep: Sequence[Tensor]) -> None:
         """Take channels away for good, all but those to keep, (C,) bool for each factor.
 
-        Weights, values and what optimizers remember of each of their entries become smaller.
+        Weights and values become smaller ones, and `optimizers` have these, with what they remember
+        of them.
         """
-        tensors: dict[nn.Parameter, list[Tensor | None]] = {
-            value: [kept] for value, kept in zip(self.values, keep, strict=True)
-        }
+        if all(bool(kept.all()) for kept in keep):
+            return
+        cuts: dict[nn.Parameter, tuple[nn.Parameter, Sequence[Tensor | None]]] = {}
+
+        def smaller(weight: nn.Parameter, *axes: Tensor | None) -> nn.Parameter:
+            made = nn.Parameter(_kept(weight, axes))  # the graph knows the old one by its shape
+            cuts[weight] = made, axes
+            return made
+
+        for i, kept in enumerate(keep):
+            self.values[i] = smaller(self.values[i], kept)
         for conv in self.convs:
             before = None if conv.entering is None or conv.depthwise else keep[conv.entering]
-            tensors[conv.weight] = [keep[conv.leaving], before]
-        for weight, axes in tensors.items():
-            for optimizer in optimizers:
-                state: dict[str, Any] = optimizer.state.get(weight, {})
-                for name, remembered in state.items():
-                    if isinstance(remembered, Tensor) and remembered.shape == weight.shape:
-                        state[name] = _kept(remembered, axes)
-            weight.data, weight.grad = _kept(weight.data, axes), None
+            conv.layer.weight = smaller(conv.layer.weight, keep[conv.leaving], before)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["params"] = [cuts.get(weight, (weight,))[0] for weight in group["params"]]
+            for weight, (made, axes) in cuts.items():
+                if weight in optimizer.state:
+                    optimizer.state[made] = {
+                        name: _kept(known, axes) if known.shape == weight.shape else known
+                        for name, known in optimizer.state.pop(weight).items()
+                    }
         self.place = self.place[keep[-1]]
 
 
