@@ -184,7 +184,7 @@ def test_costs_of_a_supernet_are_those_of_its_networks(depth: int) -> None:
     assert where
     scale = Scale(20, depth, 2)
     net = find("spaces", "width").supernet(scale)
-    convs = net.convolutions((3, 15, 15))
+    convs = net.convolutions((3, 15, 15))  # type: ignore[operator]
     widths = list(where.space.widths(scale).values())
     for arch in ((0, 1, 2, 3, 4), (4, 0, 4, 1, 1)):
         counts = [width[option] for width, option in zip(widths, arch, strict=True)]

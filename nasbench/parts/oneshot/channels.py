@@ -123,9 +123,9 @@ class Channels(nn.Module):
         """
         if all(bool(kept.all()) for kept in keep):
             return
-        cuts: dict[nn.Parameter, tuple[nn.Parameter, Sequence[Tensor | None]]] = {}
+        cuts: dict[Tensor, tuple[nn.Parameter, Sequence[Tensor | None]]] = {}
 
-        def smaller(weight: nn.Parameter, *axes: Tensor | None) -> nn.Parameter:
+        def smaller(weight: Tensor, *axes: Tensor | None) -> nn.Parameter:
             made = nn.Parameter(_kept(weight, axes))  # the graph knows the old one by its shape
             cuts[weight] = made, axes
             return made
