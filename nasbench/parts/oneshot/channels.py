@@ -143,7 +143,7 @@ class Channels(nn.Module):
                     optimizer.state[made] = {
                         name: _kept(known, axes) if known.shape == weight.shape else known
                         for name, known in optimizer.state.pop(weight).items()
-                    }
+                    }  # Adam counts its steps in a tensor of no axes
         self.place = self.place[keep[-1]]
 
 
