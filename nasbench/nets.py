@@ -129,6 +129,30 @@ Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
 """What an encoder gives: features (B, C, h, w), with their weights where they are several."""
 
 
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution of a supernet of widths: what it costs, and what goes when channels do.
+
+    The channels of a factor leave it, those of another one (None: always the same) enter: the first
+    two axes of its weight, of which a depthwise one has the first only. It gives so many `pixels`.
+    """
+
+    layer: nn.Conv2d
+    entering: int | None
+    leaving: int
+    pixels: int
+
+    @property
+    def depthwise(self) -> bool:
+        """Whether each channel is by itself."""
+        return self.layer.groups > 1
+
+    @property
+    def kernel(self) -> int:
+        """How many weights are between two channels."""
+        return self.layer.weight[0, 0].numel()
+
+
 def weighed(layer: Callable[[Tensor], Tensor], x: Tensor, weight: Tensor | None) -> Tensor:
     """Apply a layer, and weigh what it gives.
 

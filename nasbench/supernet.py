@@ -26,8 +26,8 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
+from nasbench.nets import Convolution, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Masks as Masks
-from nasbench.nets import Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Word as Word
 from nasbench.parts.oneshot.distribution import Costs, over
 from nasbench.parts.oneshot.schedules import cosine
@@ -94,6 +94,16 @@ class Supernet(nn.Module):
         """Return the head for features of this shape (B, C, h, w)."""
         head: nn.Module = self.heads[self.shapes.index(tuple(features.shape[1:]))]
         return head
+
+    def convolutions(self) -> list[Convolution]:
+        """List the encoder's convolutions; raises `NotApplicable` where it isn't a plain chain."""
+        if not hasattr(self.encoder, "convolutions"):
+            raise NotApplicable(
+                f"not applicable: no plain chain of convolutions: {self.where.space!r}"
+            )
+        shape = seen(self.where.task, self.where.recipe.size)[-3:]
+        listed: list[Convolution] = self.encoder.convolutions(shape)  # type: ignore[operator]
+        return listed
 
     def network(self, arch: Architecture) -> Network:
         """Build the network of an architecture on its own, with the weights it shares."""

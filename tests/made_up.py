@@ -46,6 +46,7 @@ CHEAP: dict[str, dict[str, Any]] = {
     "pinas": {"draws": 20, "recalibrate": 1, "glance": 3},
     "parsec": {"samples": 3},
     "fp_nas": {"samples": 3},
+    "atomnas": {"threshold": 0.97, "average": 0.01},
 }
 """What makes a method fast where its contract is tested; the golden traces have the defaults."""
 

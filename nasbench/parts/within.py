@@ -63,6 +63,11 @@ class Within:
                 return arch
         raise self._none(np.array(costs), f"{TRIES:,} that were drawn")
 
+    @property
+    def archs(self) -> list[Architecture]:
+        """All of them, of a space that is listed."""
+        return [self.space.at(row) for row in self._rows.tolist()]
+
     @cached_property
     def _rows(self) -> NDArray[np.int64]:
         costs = np.array([self.cost(arch) for arch in self.space], float)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nasbench.errors import BadValue
-from nasbench.nets import Features, Masks, Mix, Word, shared, weighed
+from nasbench.nets import Convolution, Features, Masks, Mix, Word, shared, weighed
 from nasbench.spaces.blocks.layerwise import Stage, rounded
 from nasbench.spaces.blocks.mobile import ACTIVATIONS, InvertedResidual, SqueezeExcite
 from nasbench.spaces.blocks.supernet import copy
@@ -103,6 +103,17 @@ class SuperChain(nn.Module):
         for stride in self.strides:
             size = [-(-n // stride) for n in size]
         return [(width, size[0], size[1]) for width in dict.fromkeys(self.widths[-1])]
+
+    def convolutions(self, shape: tuple[int, int, int]) -> list[Convolution]:
+        """List them from the image (C, H, W) on."""
+        _, *size = shape
+        found = []
+        for i, (stride, banks) in enumerate(zip(self.strides, self.layers, strict=True)):
+            size = [-(-n // stride) for n in size]
+            for inside, bank in enumerate(banks):  # type: ignore[arg-type, var-annotated]
+                before = i if inside else i - 1 if i else None
+                found.append(Convolution(bank.conv, before, i, size[0] * size[1]))
+        return found
 
     def forward(self, x: Tensor, word: Word | Masks) -> Features:
         """Turn images (B, 3, H, W) into features (B, C, h, w), those of each width of the last.
