@@ -318,5 +318,5 @@ def test_a_target_is_held() -> None:
     target = 40_000.0
     traces = run("atomnas", where, [0], budget, target=target)
     assert 30_000 < traces.info["macs"][0] <= target
-    with pytest.raises(RunnerFailed, match=r"target 5 multiply-adds: members of the space have"):
+    with pytest.raises(RunnerFailed, match="no architecture of width costs 0 to 5 multiply-adds"):
         run("atomnas", where, [0], budget, target=5.0)
