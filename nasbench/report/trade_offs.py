@@ -29,6 +29,7 @@ def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
             millions = np.array(table.info["macs"]) / 1e6
             found = {shown(m): (millions[r.found], values[r.found]) for m, r in results.items()}
             best = front(millions, table.scores())
+            values[~np.isfinite(values)] = np.nan  # not drawn
             every, line = (millions, values), (millions[best], values[best])
             clouds.append(figures.Front(task, measured(table), every, line, found))
             for method, result in results.items():
@@ -66,7 +67,7 @@ def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
 def front(costs: Floats, scores: Floats) -> NDArray[np.int64]:
     """Return the rows that no other beats in both, cheapest first; of equal ones the first."""
     order = np.lexsort((-scores, costs))
-    order = order[~np.isnan(scores[order])]
+    order = order[np.isfinite(scores[order])]
     best = np.maximum.accumulate(scores[order])
     return order[np.r_[True, best[1:] > best[:-1]]]
 
