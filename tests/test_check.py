@@ -207,12 +207,12 @@ def test_a_flipped_byte_of_metadata_is_no_traceback(tmp_path: Path) -> None:
     raw = path.read_bytes()
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for place in metadata(path)[::41]:
+    for place in metadata(path)[::97]:
         copy = bytearray(raw)
         copy[place] ^= int(rng.integers(1, 256))
         (folder / f"{place:06}.h5").write_bytes(copy)
     made = len(list(folder.iterdir()))
-    assert made > 100
+    assert made > 40
     done = subprocess.run(
         [sys.executable, "-c", FUZZ, str(folder)],
         cwd=ROOT,

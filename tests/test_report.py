@@ -486,7 +486,7 @@ def test_what_was_run_is_told(bench: Benchmark, folder: Path) -> None:
     assert facts["tables sha256"] == bench.header["content_sha256"]
     assert facts["budget of a run"] == "12 queries"
     assert facts["methods"].split("<br>") == [
-        "random_search (no parameters): 6 seeds a table",
+        "random_search (against macs, target None, tolerance 0.05): 6 seeds a table",
         "regularized_evolution (population 5, tournament 3): 6 seeds a table",
     ]
     assert facts["licence"] == "not told"

@@ -80,7 +80,7 @@ def test_what_is_needed_must_be_known(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nasbench.runners.hyperband.needs", {"luck"})
     with pytest.raises(
         BadValue,
-        match="needs 'luck'; what can be needed is curves, history, live, networks, optuna, torch",
+        match="needs 'luck'; what can be needed is curves, history, live, networks, widths, optuna",
     ):
         run("hyperband", made_up())
     monkeypatch.setattr("nasbench.runners.hyperband.needs", {"optuna"})
