@@ -32,6 +32,7 @@ from nasbench.parts.oneshot.importance import (
     surrogate,
 )
 from nasbench.parts.oneshot.sampled import descend, log_likelihoods
+from nasbench.parts.within import Within
 from nasbench.search import Problem, Training
 
 needs = {"live"}
@@ -53,10 +54,13 @@ def search(
     """Alternate steps of weights and logits, of `samples` at first and `least` at the end.
 
     Not `adaptive`: always so many. `switch` is the part of the epochs before JD, 1 for FD alone;
-    `target` is in multiply-adds. Raises `ValueError` for fewer than two samples.
+    `target` is in multiply-adds. Raises `ValueError` for fewer than two samples, and for a target
+    that nothing meets.
     """
     live = problem.live
     assert live is not None
+    if target is not None:
+        Within(problem.space, live.cost, 0, target, "multiply-adds")  # raises where nothing is
     net = live.supernet()
     factorised = over(problem.space)
     joint = factorised.joint()

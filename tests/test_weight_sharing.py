@@ -12,7 +12,7 @@ import pytest
 
 from nasbench.benchmark import trainable
 from nasbench.budget import Budget
-from nasbench.errors import BadFile
+from nasbench.errors import BadFile, RunnerFailed
 from nasbench.find import find
 from nasbench.loop import run
 from nasbench.recipe import Trainable
@@ -241,18 +241,27 @@ def test_adaptive_sampling_takes_fewer() -> None:
         ("snas", [{"eta": eta} for eta in (0.0, 3.0)]),
         ("proxylessnas", [{"penalty": p, "rate": 30.0} for p in ("", "add#linear")]),
         ("fp_nas", [{"target": target, "scale": "mean"} for target in (None, 15e3)]),
+        ("dmasking", [{"penalty": p, "rate": 30.0, "share": 0.5} for p in ("", "add")]),
     ],
 )
 def test_a_price_makes_cheaper(runner: str, settings: list[dict[str, Any]]) -> None:
     """Expected multiply-adds are fewer under pressure."""
     where, budget = table(), Budget(epochs=3)
     more: dict[str, Any] = {"learning_rate": 0.3}
+    if runner in ("proxylessnas", "dmasking"):
+        more |= {"warmup": 0.0}
     if runner == "proxylessnas":
-        more |= {"warmup": 0.0, "every": 1}
+        more |= {"every": 1}
     free, priced = (
         run(runner, where, [0], budget, **more, **each).info["macs"][-1] for each in settings
     )
     assert priced < 0.9 * free
+
+
+def test_targets_that_nothing_meets() -> None:
+    message = "no architecture of transnas_cell costs 0 to 5 multiply-adds: all 4,096 cost"
+    with pytest.raises(RunnerFailed, match=message):
+        run("fp_nas", table(), [0], Budget(epochs=1), target=5.0)
 
 
 def test_another_mode_or_scale_is_refused() -> None:
