@@ -146,7 +146,7 @@ def bounded(line: list[str]) -> list[str]:
     return line
 
 
-@settings(derandomize=True, deadline=None, max_examples=200, database=None)
+@settings(derandomize=True, deadline=None, max_examples=100, database=None)
 @example(["best", "made_up/cell/jigsaw", "-k", "99999999999999999999"])
 @example(["run", "made_up/cell/jigsaw/random_search", "--epochs", "9" * 30, "--queries", "3"])
 @example(["best", "made_up/cell/jigsaw", "--at", "9" * 5000])
