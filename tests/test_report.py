@@ -108,7 +108,7 @@ def folder(bench: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_what_a_study_found(folder: Path, bench: Benchmark) -> None:
+def test_what_a_study_found(folder: Path, bench: Benchmark, tmp_path: Path) -> None:
     """The best of what runs are judged by: the longest trained, not the best of all they asked."""
     study = gather([Traces.load(path) for path in (folder / "traces").rglob("*.npz")], bench)
     for (space, task), runs in study.runs.items():
@@ -117,6 +117,11 @@ def test_what_a_study_found(folder: Path, bench: Benchmark) -> None:
         assert table.task.metric.sign * table.value(found(folder, space, task)) == best
     with pytest.raises(BadValue, match="has no runs on cell/normal"):
         found(folder, "cell", "normal")
+    file = next((folder / "traces" / "cell" / "jigsaw").rglob("*.npz"))
+    (tmp_path / "traces").mkdir()
+    Traces.record(Traces.load(file).head, {0: []}).save(tmp_path / "traces" / "none.npz")
+    with pytest.raises(BadValue, match="has no runs on cell/jigsaw that found anything"):
+        found(tmp_path, "cell", "jigsaw")
 
 
 def page(folder: Path) -> str:

@@ -38,6 +38,7 @@ def test_the_front_is_what_nothing_beats_in_both() -> None:
     every = zip(costs, scores, beaten, strict=True)
     assert points == sorted({(c, s) for c, s, b in every if not b and np.isfinite(s)})
     assert points == list(zip(costs[rows], scores[rows], strict=True))  # cheapest first
+    assert not len(front(costs, np.full(60, np.nan)))
 
 
 @pytest.fixture(scope="module")

@@ -72,7 +72,7 @@ def found(folder: Path, space: str, task: str) -> Architecture:
     best, which = -np.inf, None
     for block in read(folder):
         if (block.head["space"], block.head["task"]) == (space, task):
-            for step in block.judged[block.start[1:] - 1]:
+            for step in block.judged[block.start[1:][np.diff(block.start) > 0] - 1]:
                 if block.score[step] > best:
                     best, which = block.score[step], block.arch[step]
     if which is None:

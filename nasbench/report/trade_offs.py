@@ -69,7 +69,7 @@ def front(costs: Floats, scores: Floats) -> NDArray[np.int64]:
     order = np.lexsort((-scores, costs))
     order = order[np.isfinite(scores[order])]
     best = np.maximum.accumulate(scores[order])
-    return order[np.r_[True, best[1:] > best[:-1]]]
+    return order[np.diff(best, prepend=-np.inf) > 0]
 
 
 def _profiles(
