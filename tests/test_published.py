@@ -20,7 +20,8 @@ from nasbench.reproduce import Repeated, Reproduction, published, sampling
 from nasbench.store import Benchmark
 from nasbench.study import study
 
-RUNS = 500
+RUNS = 100
+"""A fifth of what `nasbench reproduce` does."""
 SPACES = ("cell", "macro")
 
 
@@ -34,7 +35,7 @@ def transnas101(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture(scope="session")
 def repeated(transnas101: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> list[Repeated]:
-    """Repeat what needs no networks, with 500 runs."""
+    """Repeat what needs no networks."""
     tables = ["tnb101_global_best", "tnb101_sim_micro", "tnb101_sim_macro"]
     tables += ["tnb101_task_corr_micro", "tnb101_task_corr_macro", "nbsz_fig2"]
     folder = tmp_path_factory.mktemp("reproduced")
@@ -54,7 +55,7 @@ def test_random_search_finds_the_rank_that_theory_says(
 ) -> None:
     """The best of n draws without replacement has mean rank (N + 1) / (n + 1).
 
-    Its standard deviation is nearly the mean, so that of the mean of 500 runs is 3.6 and 2.8 ranks.
+    Its standard deviation is nearly the mean.
     """
     found = {
         each.cell.task: each.ours
@@ -68,7 +69,7 @@ def test_random_search_finds_the_rank_that_theory_says(
     assert len(means) == 7
     for mean in means:
         assert abs(mean - expected) < 3.5 * expected / math.sqrt(RUNS)
-    assert abs(np.mean(means) - expected) < 0.04 * expected
+    assert abs(np.mean(means) - expected) < 3.5 * expected / math.sqrt(7 * RUNS)
 
 
 def test_what_is_told_to_be_reproducible_is_reproduced(repeated: list[Repeated]) -> None:
