@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise, product
@@ -21,13 +21,26 @@ if TYPE_CHECKING:
 Architecture: TypeAlias = tuple[int, ...]
 """One choice per decision, counted from 0: a plain value, so it hashes, compares and prints."""
 
-Term: TypeAlias = tuple[tuple[int, ...], NDArray[np.int64]]
+Term: TypeAlias = tuple[tuple[int, ...], NDArray[np.float64]]
 """Factors, and a table of costs over their options."""
+
+Price: TypeAlias = Callable[[Any, int, int], float]
+"""What a layer costs, if so many pixels a side enter it and so many leave it."""
 
 Bits: TypeAlias = NDArray[np.uint8]
 
 LISTED = 2**22
 """A space of more members is never listed: neither walked through, nor are its classes numbered."""
+
+
+def macs(layer: Any, before: int, after: int) -> float:
+    """Price a layer by its multiply-adds."""
+    return float(layer.macs(before**2, after**2))
+
+
+def params(layer: Any, before: int, after: int) -> float:
+    """Price a layer by its trainable parameters."""
+    return float(layer.params)
 
 
 @dataclass(frozen=True)
@@ -297,11 +310,11 @@ class Space(ABC):
         """
         return (None,) * len(self.factors)
 
-    def terms(self, side: int, scale: Scale | None = None) -> list[Term]:
-        """Return an encoder's multiply-adds as a sum: factors, and a table over their options.
+    def terms(self, side: int, scale: Scale | None = None, price: Price = macs) -> list[Term]:
+        """Return what an encoder costs as a sum: factors, and a table over their options.
 
-        On images of so many pixels a side. A layer that isn't built costs 0. Only a space too large
-        to be listed has to know; any other raises `NotApplicable`.
+        By default in multiply-adds, on images of so many pixels a side. A layer that isn't built
+        costs 0. Only a space too large to be listed has to know; any other raises `NotApplicable`.
         """
         raise NotApplicable(f"not applicable: {self.name} can be listed, so count its members")
 

@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 from math import isfinite
 from pathlib import Path
 from time import process_time
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -26,13 +26,15 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Convolution, Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Convolution, Counts, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Masks as Masks
 from nasbench.nets import Word as Word
-from nasbench.parts.oneshot.distribution import Costs, over
+from nasbench.parts.oneshot.distribution import Costs
 from nasbench.parts.oneshot.schedules import cosine
 from nasbench.recipe import Trainable
-from nasbench.space import LISTED, Architecture, Scale, Space
+from nasbench.space import LISTED, Architecture, Scale, Space, macs, params
+
+Counted: TypeAlias = Literal["macs", "params"]
 
 IMAGES = 256
 """Validation images that an architecture is scored on under shared weights, all in one batch."""
@@ -363,26 +365,22 @@ class OneShot:
     @property
     def macs(self) -> Costs:
         """Multiply-adds (N,) of the encoder of every member of the space, in order, or `terms`."""
-        return _macs(self.where.space, self._side, self.where.recipe.scale)
+        return counted(self.where.space, self.side, self.where.recipe.scale, "macs")
 
     def cost(self, arch: Architecture) -> int:
         """Return the multiply-adds of one encoder."""
+        return self.counts(arch).macs
+
+    def counts(self, arch: Architecture) -> Counts:
+        """Count one encoder."""
         space, scale = self.where.space, self.where.recipe.scale
-        ((counts, _),) = count_encoders(space, [arch], self._side, scale)
-        return counts.macs
+        ((counts, _),) = count_encoders(space, [arch], self.side, scale)
+        return counts
 
     @cached_property
-    def _side(self) -> int:
+    def side(self) -> int:
+        """Pixels a side of what a network sees."""
         return seen(self.where.task, self.where.recipe.size)[-1]
-
-    @property
-    def typical_macs(self) -> float:
-        """Return the median of the multiply-adds of all members; of 1,000, if they are too many."""
-        costs = self.macs
-        if not isinstance(costs, Tensor):
-            uniform = over(self.where.space)
-            costs = uniform.costs_of(costs, uniform.sample(1000, Generator().manual_seed(0)))
-        return float(costs.double().median())
 
     def save(self, told: Any) -> None:
         """Write what must survive, and what was told so far: plain values."""
@@ -429,7 +427,11 @@ class OneShot:
 
 
 @lru_cache(maxsize=4)
-def _macs(space: Space, side: int, scale: Scale | None) -> Costs:
+def counted(space: Space, side: int, scale: Scale | None, what: Counted) -> Costs:
+    """Count the encoders of all members (N,), or of a space too large to be listed `terms`."""
     if space.size > LISTED:
-        return [(factors, torch.from_numpy(table)) for factors, table in space.terms(side, scale)]
-    return torch.tensor([counts.macs for counts, _ in count_encoders(space, space, side, scale)])
+        price = {"macs": macs, "params": params}[what]
+        terms = space.terms(side, scale, price)
+        return [(factors, torch.from_numpy(table)) for factors, table in terms]
+    all_ = count_encoders(space, space, side, scale)
+    return torch.tensor([getattr(counts, what) for counts, _ in all_])

@@ -33,7 +33,7 @@ def search(
     rng: np.random.Generator,
     *,
     target: float | None = None,
-    latency: str = "",
+    cost: str = "macs",
     device: str = "cpu",
     warmup: float = 0.25,
     window: float = 1.0,
@@ -47,7 +47,7 @@ def search(
     live, sizes = problem.live, problem.space.factors
     assert live is not None
     net = live.supernet(masked=True)
-    decoder = Decoder.of(live, target, latency, device, decoding, steps)
+    decoder = Decoder.of(live, target, cost, device, decoding, steps)
     weights = live.optimizer(net)
     windows = Windows.of(live, window)
     live.keep(net=net, weights=weights, windows=windows)

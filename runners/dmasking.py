@@ -35,6 +35,7 @@ from torch.optim import Adam
 
 from nasbench.parts.oneshot.costs import add_linear, mul_log
 from nasbench.parts.oneshot.distribution import choice, over
+from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.oneshot.relaxation import gumbel, soft
 from nasbench.parts.oneshot.schedules import exponential
 from nasbench.search import Problem, Training
@@ -50,6 +51,8 @@ def search(
     resolutions: Literal["sampled", "all"] = "sampled",
     penalty: Literal["mul", "add", ""] = "mul",
     reference: float | None = None,
+    cost: str = "macs",
+    device: str = "cpu",
     a: float = 0.2,
     b: float = 0.6,
     rate: float = 0.1,
@@ -62,14 +65,16 @@ def search(
 ) -> Training:
     """Train weights on a `share` of the images, and logits on the others.
 
-    `a` and `b` belong to "mul"; `rate` (lambda) and `reference`, in multiply-adds and by default
-    the median of the space, to "add". Raises `ValueError` for other modes and penalties.
+    `cost` is "macs", "params", or a file of latencies of the `device`; `a` and `b` belong to "mul",
+    `rate` (lambda) and `reference`, in that unit, by default the median, to "add". Raises
+    `ValueError` for other modes and penalties.
     """
     live, space = problem.live, problem.space
     assert live is not None
+    price = priced(live, cost, device)
     prices: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mul": partial(mul_log, reference=e, a=a, b=b),
-        "add": partial(add_linear, reference=reference or live.typical_macs, rate=rate),
+        "add": partial(add_linear, reference=reference or price.typical, rate=rate),
         "": lambda loss, cost: loss,
     }
     if resolutions not in ("sampled", "all") or penalty not in prices:
@@ -105,6 +110,8 @@ def search(
             word, noisy = drawn(tau)
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            prices[penalty](loss, alpha.expected(live.macs, noisy)).backward(inputs=[alpha.logits])
+            prices[penalty](loss, alpha.expected(price.members, noisy)).backward(
+                inputs=[alpha.logits]
+            )
             adam.step()
-        yield choice(alpha, live.macs, tau_softmax=tau)
+        yield choice(alpha, live.macs, tau_softmax=tau, **price.told(alpha))

@@ -31,8 +31,8 @@ from nasbench.parts.oneshot.importance import (
     sample_size,
     surrogate,
 )
+from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.oneshot.sampled import descend, log_likelihoods
-from nasbench.parts.within import Within
 from nasbench.search import Problem, Training
 
 needs = {"live"}
@@ -48,19 +48,23 @@ def search(
     switch: float = 0.25,
     target: float | None = None,
     beta: float = 0.3,
+    cost: str = "macs",
+    device: str = "cpu",
     scale: LikelihoodScale = "sum",
     learning_rate: float = 0.016,
 ) -> Training:
     """Alternate steps of weights and logits, of `samples` at first and `least` at the end.
 
     Not `adaptive`: always so many. `switch` is the part of the epochs before JD, 1 for FD alone;
-    `target` is in multiply-adds. Raises `ValueError` for fewer than two samples, and for a target
+    `target` is in the unit of `cost`: "macs", "params", or a file of latencies of the `device`.
+    Raises `ValueError` for fewer than two samples, and for a target
     that nothing meets.
     """
     live = problem.live
     assert live is not None
+    price = priced(live, cost, device)
     if target is not None:
-        Within(problem.space, live.cost, 0, target, "multiply-adds")  # raises where nothing is
+        price.within(target)  # raises where nothing is
     net = live.supernet()
     factorised = over(problem.space)
     joint = factorised.joint()
@@ -88,7 +92,7 @@ def search(
             m = (
                 om
                 if target is None
-                else cost_aware(om, alpha.costs_of(live.macs, rows), target, beta)
+                else cost_aware(om, alpha.costs_of(price.members, rows), target, beta)
             )
             adams[alpha].zero_grad()
             surrogate(m, alpha.log_of(rows)).backward()
@@ -96,5 +100,8 @@ def search(
             live.samples += 2 * k
             effective.append(effective_samples(om))
             drawn.append(k)
-        told = {"effective_samples": np.mean(effective), "samples_a_step": np.mean(drawn)}
-        yield choice(alpha, live.macs, **{name: float(value) for name, value in told.items()})
+        told = {
+            "effective_samples": float(np.mean(effective)),
+            "samples_a_step": float(np.mean(drawn)),
+        }
+        yield choice(alpha, live.macs, **told, **price.told(alpha))

@@ -35,7 +35,7 @@ def search(
     rng: np.random.Generator,
     *,
     target: float | None = None,
-    latency: str = "",
+    cost: str = "macs",
     device: str = "cpu",
     window: float = 1.0,
     decoding: Decoding = "lagrange",
@@ -43,14 +43,15 @@ def search(
 ) -> Training:
     """Train by the sandwich rule; choose by what the last images said.
 
-    `target` is in multiply-adds, by default the median of the space; with `latency`, a file of
-    `nasbench measure-latency`, in ms an image on `device`. `window` is in epochs of uniform draws.
+    `target` is in the unit of `cost`, by default the median of the space: "macs", "params", or a
+    file of `nasbench measure-latency`, then in ms an image on `device`. `window` is in
+    epochs of uniform draws.
     Raises `BadValue` for a target that nothing meets.
     """
     live, sizes = problem.live, problem.space.factors
     assert live is not None
     net = live.supernet(masked=True)
-    decoder = Decoder.of(live, target, latency, device, decoding, steps)
+    decoder = Decoder.of(live, target, cost, device, decoding, steps)
     weights = live.optimizer(net)
     windows = Windows.of(live, window)
     live.keep(net=net, weights=weights, windows=windows)

@@ -5,9 +5,10 @@ Of every decision one option is active, drawn by p = softmax(alpha); its gate is
 
     dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i),  dL/dg_j = <dL/dm, o_j(x)>
 
-"full": all options run for that, the inactive ones without a graph. "two": only two do, drawn
+"full": all options run for that, the inactive ones without a graph, so it needs no more memory than
+the authors' "full_v2", which runs them again and has the same slopes. "two": only two do, drawn
 without replacement; p is over the two, and after the step both logits are shifted so that no
-probability beside theirs changed. The price is the expectation of multiply-adds:
+probability beside theirs changed. The price is the expectation of latency, or of multiply-adds:
 
     "mul#log": L a (log E[C] / log ref)^b;   "add#linear": L + lambda (E[C] - ref) / ref
 
@@ -15,7 +16,7 @@ Faithful: this; a first quarter of the epochs in which only weights learn, on un
 weights on a path by p at every step, and from the epoch after on logits at every fifth, on other
 images; Adam without momentum and decay. The choice is the likeliest option of every decision.
 
-*Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); multiply-adds for latency;
+*Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); multiply-adds by default;
 the median of the space as reference; half of the images for the logits; the macro space, whose
 gates are those of depth, doubling and halving, and where a draw that is no member is drawn again.
 """
@@ -32,6 +33,7 @@ from torch.optim import Adam
 
 from nasbench.parts.oneshot.costs import add_linear, mul_log
 from nasbench.parts.oneshot.distribution import Distribution, choice, over
+from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.oneshot.relaxation import active, gates, rescale, two_gates
 from nasbench.search import Problem, Training
 
@@ -45,6 +47,8 @@ def search(
     mode: Literal["full", "two"] = "full",
     penalty: Literal["mul#log", "add#linear", ""] = "mul#log",
     reference: float | None = None,
+    cost: str = "macs",
+    device: str = "cpu",
     a: float = 0.2,
     b: float = 0.3,
     rate: float = 0.1,
@@ -55,13 +59,15 @@ def search(
 ) -> Training:
     """Warm the weights up for a part of the epochs, then alternate with steps of the logits.
 
-    `reference` is in multiply-adds, `a` and `b` belong to "mul#log", `rate` (lambda) to
-    "add#linear". Raises `ValueError` for another mode or penalty.
+    `cost` is "macs", "params", or a file of latencies of the `device`, and `reference` in its unit;
+    `a` and `b` belong to "mul#log", `rate` (lambda) to "add#linear". Raises `ValueError` for
+    another mode or penalty.
     """
     live = problem.live
     assert live is not None
     net, alpha = live.supernet(), over(problem.space)
-    ref = reference or live.typical_macs
+    price = priced(live, cost, device)
+    ref = reference or price.typical
     prices: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mul#log": partial(mul_log, reference=ref, a=a, b=b),
         "add#linear": partial(add_linear, reference=ref, rate=rate),
@@ -92,7 +98,7 @@ def search(
                     break
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            prices[penalty](loss, alpha.expected(live.macs)).backward(inputs=[alpha.logits])
+            prices[penalty](loss, alpha.expected(price.members)).backward(inputs=[alpha.logits])
             before = [logits.detach().clone() for logits in alpha.split()]
             if mode == "two":
                 _only(alpha, word)
@@ -100,7 +106,7 @@ def search(
             if mode == "two":
                 for logits, old, mix in zip(alpha.split(), before, word, strict=True):
                     rescale(logits, old, list(mix))
-        yield choice(alpha, live.macs)
+        yield choice(alpha, live.macs, **price.told(alpha))
 
 
 def _only(alpha: Distribution, word: list[dict[int, Tensor]]) -> None:

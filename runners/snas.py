@@ -23,6 +23,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import Adam
 
 from nasbench.parts.oneshot.distribution import choice, over
+from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.oneshot.relaxation import gumbel, gumbel_softmax, soft
 from nasbench.parts.oneshot.schedules import linear
 from nasbench.search import Problem, Training
@@ -37,6 +38,8 @@ def search(
     tau_max: float = 1.0,
     tau_min: float = 0.03,
     eta: float = 1.5e-3,
+    cost: str = "macs",
+    device: str = "cpu",
     learning_rate: float = 3e-4,
     weight_decay: float = 1e-3,
     mean: float = 1.0,
@@ -44,13 +47,15 @@ def search(
     clip: float = 5.0,
     clip_logits: float = 10.0,
 ) -> Training:
-    """Train weights and logits together; `eta` is the price of multiply-adds, 0 for none.
+    """Train weights and logits together; `eta` is the price of `cost`, 0 for none.
 
-    Logits begin as normal noise of this `mean` and `spread`, and decay.
+    That is "macs", "params", or a file of latencies of the `device`. Logits begin as normal
+    noise of this `mean` and `spread`, and decay.
     """
     live = problem.live
     assert live is not None
     net, alpha = live.supernet(), over(problem.space)
+    price = priced(live, cost, device)
     nn.init.normal_(alpha.logits, mean, spread, generator=live.rng)
     weights = live.optimizer(net)
     adam = Adam([alpha.logits], learning_rate, (0.5, 0.999), weight_decay=weight_decay)
@@ -61,7 +66,7 @@ def search(
             z = [gumbel_softmax(a, tau, gumbel(len(a), live.rng)) for a in alpha.split()]
             loss = live.loss(net(batch.x, soft(z, alpha.apart(live.rng))), batch.target)
             if eta:
-                loss = loss + eta * alpha.expected(live.macs).log()
+                loss = loss + eta * alpha.expected(price.members).log()
             weights.zero_grad()
             adam.zero_grad()
             loss.backward()
@@ -69,4 +74,4 @@ def search(
             clip_grad_norm_([alpha.logits], clip_logits)
             weights.step()
             adam.step()
-        yield choice(alpha, live.macs)
+        yield choice(alpha, live.macs, **price.told(alpha))

@@ -17,7 +17,7 @@ from nasbench.find import find
 from nasbench.nets import count_encoders
 from nasbench.parts.oneshot.costs import add_linear, mul_log
 from nasbench.parts.oneshot.distribution import Enumerated, Product, over
-from nasbench.space import Architecture, Scale, Space
+from nasbench.space import Architecture, Scale, Space, params
 from tests.small_spaces import Chain, Layers, Table
 
 CELL, MACRO = find("spaces", "transnas_cell"), find("spaces", "transnas_macro")
@@ -324,8 +324,10 @@ def test_terms_are_what_is_counted(name: str) -> None:
     uniform, scale = over(space), Scale(8, 2, 2) if name == "mbconv" else Scale(16, 1, 1)
     rows = uniform.sample(5, torch.Generator().manual_seed(3))
     terms = [(factors, torch.from_numpy(table)) for factors, table in space.terms(50, scale)]
-    counts = [c.macs for c, _ in count_encoders(space, uniform.archs(rows), 50, scale)]
-    assert uniform.costs_of(terms, rows).tolist() == counts
+    counts = [counts for counts, _ in count_encoders(space, uniform.archs(rows), 50, scale)]
+    assert uniform.costs_of(terms, rows).tolist() == [each.macs for each in counts]
+    terms = [(factors, torch.from_numpy(t)) for factors, t in space.terms(50, scale, params)]
+    assert uniform.costs_of(terms, rows).tolist() == [each.params for each in counts]
     assert isinstance(uniform, Product)
 
 

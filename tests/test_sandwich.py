@@ -16,6 +16,7 @@ from nasbench.parts.chain import cost, viterbi
 from nasbench.space import Scale
 
 torch = pytest.importorskip("torch")
+from nasbench.parts.oneshot.priced import priced  # noqa: E402
 from nasbench.parts.oneshot.prices import Decoder, pair_costs  # noqa: E402
 from nasbench.parts.oneshot.sandwich import Windows, draw, sandwich  # noqa: E402
 from nasbench.parts.oneshot.schedules import log_linear  # noqa: E402
@@ -135,8 +136,8 @@ def test_multiply_adds_are_exact() -> None:
     some = live()
     pairs = pair_costs(some)
     assert cost(pairs, list(WIDTH)).tolist() == [some.cost(arch) for arch in WIDTH]
-    decoder = Decoder.of(some, None, "", "cpu", "exact", 12)
-    assert decoder.target == some.typical_macs
+    decoder = Decoder.of(some, None, "macs", "cpu", "exact", 12)
+    assert decoder.target == priced(some).typical
     good = [np.arange(5.0)] * 5
     found = decoder.choice(good, some)
     assert found.info["macs"] == found.info["cost"] <= decoder.target
@@ -147,7 +148,7 @@ def test_multiply_adds_are_exact() -> None:
     )
     assert found.rank is not None
     assert found.rank([WIDEST, NARROWEST]) == [20, 0]
-    by_price = Decoder.of(some, None, "", "cpu", "lagrange", 12)
+    by_price = Decoder.of(some, None, "macs", "cpu", "lagrange", 12)
     gamma = by_price.gamma(good)
     assert by_price.choice(good, some).arch == viterbi(good, by_price.parts, gamma)
 
@@ -165,7 +166,7 @@ def file(where: Path, **other: Any) -> str:
 def test_latencies_take_the_place_of_multiply_adds(tmp_path: Path) -> None:
     pairs = pair_costs(live(), file(tmp_path))
     assert cost(pairs, [WIDEST, NARROWEST]).tolist() == pytest.approx([3, 1], rel=1e-3)
-    traces = trial("aows", table(space="width"), latency=file(tmp_path), target=1.5)
+    traces = trial("aows", table(space="width"), cost=file(tmp_path), target=1.5)
     assert (traces.info["cost"] <= 1.5).all()
 
 

@@ -13,10 +13,10 @@ With t = A theta + s and s >= 0 that is a problem of non-negative least squares 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,13 +37,15 @@ class Variable(NamedTuple):
 
 def variables(layers: Iterable[tuple[Hashable, tuple[int, ...]]]) -> Counter[Variable]:
     """Count the layers of one network, given as `nasbench.nets.layers` does."""
-    found: Counter[Variable] = Counter()
-    for layer, (_, height, width) in layers:
-        fields: Mapping[str, int] = layer._asdict()  # type: ignore[attr-defined]
-        kind = tuple((name, value) for name, value in fields.items() if name not in AMOUNTS)
-        amounts = [fields[name] for name in AMOUNTS if name in fields]
-        found[Variable((type(layer).__name__, *kind), (*amounts, height * width))] += 1
-    return found
+    return Counter(variable(layer, height * width) for layer, (_, height, width) in layers)
+
+
+def variable(layer: Any, pixels: int) -> Variable:
+    """Return the variable of a layer, a named tuple, which so many pixels enter."""
+    fields: Mapping[str, int] = layer._asdict()
+    kind = tuple((name, value) for name, value in fields.items() if name not in AMOUNTS)
+    amounts = [fields[name] for name in AMOUNTS if name in fields]
+    return Variable((type(layer).__name__, *kind), (*amounts, pixels))
 
 
 def smaller(known: Sequence[Variable]) -> list[tuple[int, int]]:
@@ -97,12 +99,16 @@ class LatencyModel:
     def predict(self, networks: Iterable[Mapping[Variable, int]]) -> Floats:
         """Return what networks take (n,); raises `BadValue` for layers that nobody measured."""
         networks = list(networks)
-        if unknown := {v for network in networks for v in network} - self.theta.keys():
+        self.know({v for network in networks for v in network})
+        return np.array([sum(self.theta[v] * k for v, k in n.items()) for n in networks], float)
+
+    def know(self, layers: Set[Variable]) -> None:
+        """Raise `BadValue` for layers that nobody measured."""
+        if unknown := layers - self.theta.keys():
             raise BadValue(
-                f"{len(unknown)} of the layers asked for were not measured, as "
+                f"{len(unknown):,} of {len(layers):,} layers were not measured, as "
                 f"{min(unknown, key=repr)}: measure more networks"
             )
-        return np.array([sum(self.theta[v] * k for v, k in n.items()) for n in networks], float)
 
 
 def errors(found: Floats, told: Floats) -> tuple[float, float]:

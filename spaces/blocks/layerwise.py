@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 
-from nasbench.space import Architecture, Grid, Scale, Term, in_a_row
+from nasbench.space import Architecture, Grid, Price, Scale, Term, in_a_row, macs
 from nasbench.spaces.blocks.layout import Edge, Graph, scaled
 
 if TYPE_CHECKING:
@@ -44,6 +44,15 @@ class Convolution(NamedTuple):
     c_in: int
     c_out: int
     stride: int = 1
+
+    def macs(self, before: int, after: int) -> int:
+        """Return its multiply-adds; so many pixels leave."""
+        return self.kernel**2 * self.c_in * self.c_out * after
+
+    @property
+    def params(self) -> int:
+        """Its trainable parameters."""
+        return (self.kernel**2 * self.c_in + 2) * self.c_out
 
     def build(self) -> nn.Module:
         """Make the module, (B, c_in, h, w) to (B, c_out, ceil(h / stride), ceil(w / stride))."""
@@ -87,12 +96,29 @@ class Inverted(NamedTuple):
         depthwise, narrow = self.kernel**2 * self.hidden, self.hidden * self.c_out
         return widen + (depthwise + narrow) * after + 2 * self.hidden * self.squeeze
 
+    @property
+    def params(self) -> int:
+        """Its trainable parameters."""
+        widen = (self.c_in + 2) * self.hidden if self.hidden != self.c_in else 0
+        depthwise, narrow = (self.kernel**2 + 2) * self.hidden, (self.hidden + 2) * self.c_out
+        biases = (self.hidden + self.squeeze) * (self.squeeze > 0)
+        return widen + depthwise + narrow + 2 * self.hidden * self.squeeze + biases
+
 
 class Subsample(NamedTuple):
     """Pixels of a coarser grid: `pixels` of every `of` in a row, at least one."""
 
     pixels: int
     of: int
+
+    def macs(self, before: int, after: int) -> int:
+        """Return none."""
+        return 0
+
+    @property
+    def params(self) -> int:
+        """It has none."""
+        return 0
 
     def build(self) -> nn.Module:
         """Make the module, (B, C, h, w) to (B, C, h', w') with h' = floor(h * pixels / of)."""
@@ -350,36 +376,45 @@ class LayerWise(Grid):
         sizes = (1 + len(stage.ranges) * stage.layers for stage in self.stages)
         return list(accumulate(sizes, initial=2))[:-1]
 
-    def terms(self, side: int, scale: Scale | None = None) -> list[Term]:
-        """Return the stem, each layer behind each that may be in front of it, and the head."""
-        scale = scaled(self, scale, (1, 2))
-
-        def pixels(resolution: int, strides: Sequence[int]) -> int:
-            n = max(1, side * resolution // self.resolutions[-1])
-            for stride in strides:
-                n = -(-n // stride)
-            return n**2
+    def terms(self, side: int, scale: Scale | None = None, price: Price = macs) -> list[Term]:
+        """Return resolution, stem, each layer behind each that may be before it, and the head."""
+        scale, most, act = scaled(self, scale, (1, 2)), self.resolutions[-1], self.activation
 
         def wide(channels: int) -> int:
             return self.wide([channels], scale)[0]
 
-        def cost(step: Step, v: Mapping[int, Any]) -> int:
+        def chain(resolution: int, layers: Sequence[Any], strides: Sequence[int] = ()) -> float:
+            n, total = max(1, side * resolution // most), 0.0
+            for stride in strides:
+                n = -(-n // stride)
+            for layer in layers:
+                before, n = n, -(-n // layer.stride)
+                total += price(layer, before, n)
+            return total
+
+        def coarser(v: Mapping[int, Any]) -> float:
+            n = side * v[0] // most
+            return price(Subsample(v[0], most), side, n) if v[0] != most else 0
+
+        def stem(v: Mapping[int, Any]) -> float:
+            return chain(v[0], [Convolution(3, act, 3, wide(v[1]), scale.stride)])
+
+        def cost(step: Step, v: Mapping[int, Any]) -> float:
             if any(v[place] not in allowed for place, allowed in step.chosen.items()):
                 return 0
-            before, after = (pixels(v[0], step.strides[:end]) for end in (-1, None))
             c_in, own = wide(v[step.enters]), [v[place] for place in step.own]
-            if len(own) == 1:
-                return c_in * wide(own[0]) * after
-            layers = self._layer(c_in, Block(*own), step.strides[-1], scale)
-            return layers[0].macs(before, after) + sum(x.macs(after, after) for x in layers[1:])
+            layers: Sequence[Any] = [Convolution(1, act, c_in, wide(own[0]))]
+            if len(own) > 1:
+                layers = self._layer(c_in, Block(*own), step.strides[-1], scale)
+            return chain(v[0], layers, step.strides[:-1])
 
-        found = [self._term({0, 1}, lambda v: 27 * wide(v[1]) * pixels(v[0], [scale.stride]))]
+        found = [self._term({0}, coarser), self._term({0, 1}, stem)]
         for step in self._chain(scale.stride):
             places = {0, step.enters, *step.chosen, *step.own}
             found.append(self._term(places, partial(cost, step)))
         return found
 
-    def _term(self, places: set[int], cost: Callable[[Mapping[int, Any]], int]) -> Term:
+    def _term(self, places: set[int], cost: Callable[[Mapping[int, Any]], float]) -> Term:
         """Tabulate costs over the ranges in these places."""
         order = sorted(places)
         values = product(*(self._slots[place] for place in order))
@@ -387,7 +422,7 @@ class LayerWise(Grid):
         kept = [place for place in order if len(self._slots[place]) > 1]
         shape = [len(self._slots[place]) for place in kept]
         factors = tuple(self._factors[place] for place in kept)
-        return factors, np.array(table, np.int64).reshape(shape)
+        return factors, np.array(table, float).reshape(shape)
 
     def _chain(self, stride: int) -> Iterator[Step]:
         """Yield each layer for each that may be in front of it, and so the head."""

@@ -5,41 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from nasbench.latency import Latencies
-from nasbench.nets import seen
 from nasbench.parts.chain import cost, exact, feasible, pairwise, utility, within
+from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.policy import Floats
 from nasbench.search import Choice
-from nasbench.space import Architecture
 from nasbench.supernet import OneShot
 
 Decoding: TypeAlias = Literal["lagrange", "exact"]
 
 
-def pair_costs(live: OneShot, latency: str = "", device: str = "cpu") -> list[Floats]:
-    """Return what neighbouring layers cost (S_i, S_i+1): multiply-adds of the encoder.
+def pair_costs(live: OneShot, cost: str = "macs", device: str = "cpu") -> list[Floats]:
+    """Return what neighbouring layers cost (S_i, S_i+1).
 
-    With `latency`, the path of a file of `nasbench measure-latency`, ms an image on that device, as
-    learned from it. Raises `BadValue` where these are of another device or other networks, or
-    where costs are no sum over neighbours.
+    `cost` and `device` are those of `priced`. Raises `BadValue` as it does, and where costs are no
+    sum over neighbours.
     """
-    space, recipe = live.where.space, live.where.recipe
-    if not latency:
-
-        def macs(archs: Sequence[Architecture]) -> Any:
-            return np.array([live.cost(arch) for arch in archs])
-
-        return pairwise(macs, space.factors)
-    measured = Latencies.read(latency)
-    measured.suits(
-        live.where.space_name, recipe.scale, seen(live.where.task, recipe.size)[-1], device
-    )
-    model = measured.model()
-    return pairwise(lambda archs: model.predict(measured.networks(archs)), space.factors)
+    price = priced(live, cost, device)
+    return pairwise(lambda archs: np.array([price.of(a) for a in archs]), price.space.factors)
 
 
 @dataclass(frozen=True)
@@ -66,13 +52,13 @@ class Decoder:
         cls,
         live: OneShot,
         target: float | None,
-        latency: str,
+        unit: str,
         device: str,
         decoding: Decoding,
         steps: int,
     ) -> Decoder:
         """Make it of what a runner is told."""
-        costs = pair_costs(live, latency, device)
+        costs = pair_costs(live, unit, device)
         if target is None:
             target = float(np.median(cost(costs, list(live.where.space))))
         return cls(costs, target, decoding, steps)

@@ -1,0 +1,96 @@
+"""What the members of a space cost, in the unit that a run is told.
+
+Multiply-adds ("macs") and parameters ("params") of encoders, or milliseconds an image, as learned
+from a file of `nasbench measure-latency`, given by its path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, get_args
+
+import torch
+from torch import Generator, Tensor
+
+from nasbench.latency import Latencies
+from nasbench.parts.latency import Variable, variable
+from nasbench.parts.oneshot.distribution import Costs, Distribution, over
+from nasbench.parts.within import Within
+from nasbench.space import LISTED, Architecture, Space
+from nasbench.supernet import Counted, OneShot, counted
+
+
+@dataclass(frozen=True)
+class Priced:
+    """What a member costs, and what all do, in a `unit`; `name` is what the run was told."""
+
+    space: Space
+    name: str
+    unit: str
+    of: Callable[[Architecture], float]
+    all_: Callable[[], Costs]
+
+    @cached_property
+    def members(self) -> Costs:
+        """Costs (N,) of all members in order, or `Space.terms`."""
+        return self.all_()
+
+    @property
+    def typical(self) -> float:
+        """The median over all members; over 1,000 of them, if they are too many to be listed."""
+        costs = self.members
+        if not isinstance(costs, Tensor):
+            uniform = over(self.space)
+            costs = uniform.costs_of(costs, uniform.sample(1000, Generator().manual_seed(0)))
+        return float(costs.double().median())
+
+    def told(self, alpha: Distribution) -> dict[str, float]:
+        """Return what a choice tells of the expected cost: where it is not `macs`, told anyway."""
+        if self.name == "macs":
+            return {}
+        return {"cost": float(alpha.expected(self.members).detach())}
+
+    def within(self, target: float) -> Within:
+        """Return the members that cost no more; raises `ValueError` where there is none."""
+        return Within(self.space, self.of, 0, target, self.unit)
+
+
+def priced(live: OneShot, cost: str = "macs", device: str = "cpu") -> Priced:
+    """Price the members of the run's space.
+
+    Raises `BadFile` for what is no file of latencies, `BadValue` where these are of another
+    `device` or other networks, or too few to learn from.
+    """
+    space, scale = live.where.space, live.where.recipe.scale
+    if cost in get_args(Counted):
+        unit = {"macs": "multiply-adds", "params": "parameters"}[cost]
+        return Priced(
+            space,
+            cost,
+            unit,
+            lambda arch: getattr(live.counts(arch), cost),
+            lambda: counted(space, live.side, scale, cost),
+        )
+    measured = Latencies.read(cost)
+    measured.suits(live.where.space_name, scale, live.side, device)
+    model = measured.model()
+
+    def of(arch: Architecture) -> float:
+        return float(model.predict(measured.networks([arch]))[0])
+
+    def all_() -> Costs:
+        if space.size <= LISTED:
+            return torch.from_numpy(model.predict(measured.networks(space)))
+        asked: set[Variable] = set()
+
+        def price(layer: Any, before: int, after: int) -> float:
+            asked.add(layer := variable(layer, before**2))
+            return model.theta.get(layer, 0)
+
+        terms = space.terms(live.side, scale, price)
+        model.know(asked)
+        return [(factors, torch.from_numpy(table)) for factors, table in terms]
+
+    return Priced(space, cost, "ms", of, all_)

@@ -1,0 +1,93 @@
+"""Costs of members: multiply-adds, parameters, latencies; and that methods search by them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nasbench.benchmark import trainable
+from nasbench.errors import BadFile, BadValue
+from nasbench.find import find
+from nasbench.parts.latency import LatencyModel, Variable, variable, variables
+from nasbench.space import Scale
+
+torch = pytest.importorskip("torch")
+from nasbench.nets import count_encoders, layers  # noqa: E402
+from nasbench.parts.oneshot.distribution import over  # noqa: E402
+from nasbench.parts.oneshot.priced import priced  # noqa: E402
+from nasbench.supernet import OneShot  # noqa: E402
+from tests.test_one_shot import SHAPES, table, trial  # noqa: E402
+from tests.test_sandwich import WIDTH, file, live  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
+
+
+def test_parameters_and_multiply_adds_are_counted() -> None:
+    some = live()
+    counts = [c for c, _ in count_encoders(WIDTH, WIDTH, some.side, some.where.recipe.scale)]
+    for name in "macs", "params":
+        price = priced(some, name)
+        assert price.members.tolist() == [getattr(each, name) for each in counts]  # type: ignore[union-attr]
+        assert price.of(WIDTH.at(77)) == getattr(counts[77], name)
+        assert price.typical == np.median([getattr(each, name) for each in counts])
+
+
+def test_latencies_of_all_members(tmp_path: Path) -> None:
+    price = priced(live(), file(tmp_path))
+    assert (price.unit, price.name) == ("ms", str(tmp_path / "latency.json"))
+    for arch in (0,) * 5, (4,) * 5, (1, 3, 1, 3, 1):
+        number = float(price.members[WIDTH.index(arch)])  # type: ignore[arg-type]
+        assert number == price.of(arch) == pytest.approx(1 + 0.1 * sum(arch), rel=0.02)
+    with pytest.raises(BadFile, match="macc is no file of nasbench measure-latency"):
+        priced(live(), "macc")
+    with pytest.raises(ValueError, match="no architecture of width costs 0 to 0 ms"):
+        price.within(0.1)
+
+
+def test_terms_of_any_price_are_sums_over_layers() -> None:
+    """Of a space too large to be listed: any number a layer, coarser grids included."""
+    space, scale, theta = find("spaces", "mbconv"), Scale(8, 2, 2), dict[Variable, float]()
+
+    def price(layer: Any, before: int, after: int) -> float:
+        return theta.setdefault(variable(layer, before**2), 1 / (1 + len(theta)))
+
+    terms = [(f, torch.from_numpy(t)) for f, t in space.terms(24, scale, price)]
+    uniform = over(space)
+    rows = uniform.sample(20, torch.Generator().manual_seed(0))
+    whole = [variables(layers(space, arch, 24, scale)) for arch in uniform.archs(rows)]
+    np.testing.assert_allclose(
+        uniform.costs_of(terms, rows), LatencyModel(theta).predict(whole), rtol=1e-12
+    )
+
+
+def test_layers_that_nobody_measured(tmp_path: Path) -> None:
+    where, _ = trainable(f"{SHAPES}/mbconv/class_scene")
+    some = OneShot(where, 0, 1, np.random.default_rng(0), tmp_path / "none")
+    name = "24_c8_1:k3c8x1-k3c8x1_1:k3c16x1-k3c16x1_1:k3c32x1-k3c32x1_c96"
+    scale = some.where.recipe.scale
+    told = {"space": "mbconv", "scale": scale, "size": some.side, "fit": {name: 1.0}}
+    price = priced(some, file(tmp_path, **told))
+    assert price.of(find("spaces", "mbconv").read(name)) == pytest.approx(1, rel=1e-3)
+    with pytest.raises(BadValue, match=r"of .* layers were not measured, .*measure more"):
+        _ = price.members
+
+
+@pytest.mark.parametrize("runner", ["snas", "proxylessnas", "dmasking", "fp_nas"])
+def test_methods_search_by_what_they_are_told(runner: str, tmp_path: Path) -> None:
+    """Where the price is all that counts, less is expected than the 2 ms of all in the mean."""
+    strong: dict[str, dict[str, Any]] = {
+        "snas": {"eta": 1e6, "learning_rate": 0.5},
+        "proxylessnas": {"a": 1e6, "b": 9.0, "learning_rate": 0.5, "warmup": 0.0, "every": 1},
+        "dmasking": {"penalty": "add", "rate": 1e6, "learning_rate": 0.5, "warmup": 0.0},
+        "fp_nas": {"target": 1.01, "beta": 1e3, "learning_rate": 0.5},
+    }
+    traces = trial(runner, table(space="width"), cost=file(tmp_path), **strong[runner])
+    assert traces.info["cost"][-1] < 1.8
+    by_params = trial(runner, table(space="width"), cost="params")
+    assert (by_params.info["cost"] < 0.5 * by_params.info["macs"]).all()
