@@ -322,14 +322,14 @@ def read_csv(folder: Path, name: str) -> pd.DataFrame:
 def three(curves: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study of three methods on two tasks of one space, and one task of another, reported."""
     methods = [*METHODS, Method("local_search")]
-    out = do(curves, tmp_path_factory.mktemp("three"), methods, seeds=12)
+    out = do(curves, tmp_path_factory.mktemp("three"), methods, seeds=8)
     report(out, curves)
     return out
 
 
 def final_regrets(bench: Benchmark, where: tuple[str, str], method: str) -> Floats:
-    traces = repeated(bench, where, method, 12)
-    best = [max(o.score for o in traces.outcomes(r)) for r in range(12)]
+    traces = repeated(bench, where, method, 8)
+    best = [max(o.score for o in traces.outcomes(r)) for r in range(8)]
     found: Floats = bench[where].scores().max() - np.array(best)
     return found
 

@@ -95,6 +95,18 @@ def test_paired_tests() -> None:
     assert np.isnan(paired_tests(np.full((2, 5), NAN))).all()
 
 
+@pytest.mark.parametrize("runs", [1, 2, 3, 7, 10, 13, 14])
+def test_few_results_of_which_some_are_equal(runs: int) -> None:
+    """Up to 13 all signs are tried, at once; scipy tries one by one, for seconds."""
+    rng = np.random.default_rng(runs)
+    for step in (1, 4)[: 1 + (runs < 13)]:
+        values = np.stack([np.zeros(runs), rng.integers(-step, step + 1, runs)])
+        expected = wilcoxon(values[1]).pvalue if values[1].any() else 1.0
+        assert paired_tests(values)[0, 1] == pytest.approx(expected, abs=1e-12)
+    values[1], values[1, -1] = 0, 2
+    assert paired_tests(values)[0, 1] == pytest.approx(wilcoxon(values[1]).pvalue)
+
+
 @pytest.mark.parametrize(("methods", "tasks"), [(3, 5), (5, 7), (6, 20)])
 def test_friedman_and_nemenyi(methods: int, tasks: int) -> None:
     posthocs = pytest.importorskip("scikit_posthocs")
