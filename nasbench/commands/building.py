@@ -28,15 +28,15 @@ from nasbench.commands.options import (
 from nasbench.commands.progress import bars, load_images
 from nasbench.errors import BadValue, RunnerFailed
 from nasbench.recipe import Trainable
-from nasbench.show import (
+from nasbench.show.building import (
     print_audited,
     print_estimates,
-    print_json,
     print_merged,
     print_packed,
     print_plan,
     time_left,
 )
+from nasbench.show.plain import print_json
 
 if TYPE_CHECKING:
     from rich.progress import Progress

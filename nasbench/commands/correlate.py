@@ -9,7 +9,8 @@ import typer
 from nasbench.benchmark import open_within
 from nasbench.commands.options import AsJson, TableAt, listed
 from nasbench.commands.progress import bars, ticker
-from nasbench.show import print_correlation, print_json
+from nasbench.show.plain import print_json
+from nasbench.show.scores import print_correlation
 
 
 def correlate(

@@ -14,7 +14,8 @@ from nasbench.commands.progress import bars, ticker
 from nasbench.errors import BadValue, NasbenchError
 from nasbench.find import find
 from nasbench.networks import SIZE
-from nasbench.show import print_json, print_latencies
+from nasbench.show.plain import print_json
+from nasbench.show.tables import print_latencies
 
 
 def measure_latency(

@@ -9,7 +9,8 @@ import typer
 
 from nasbench.benchmark import open_table
 from nasbench.commands.options import AsJson, TableAt, genes_of, point_at
-from nasbench.show import epoch_chosen_by, print_json, print_records, when
+from nasbench.show.plain import print_json, when
+from nasbench.show.tables import epoch_chosen_by, print_records
 
 
 def best(

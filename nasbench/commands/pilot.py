@@ -11,7 +11,8 @@ import typer
 from nasbench.benchmark import open_benchmark
 from nasbench.commands.options import AsJson
 from nasbench.commands.progress import bars, ticker
-from nasbench.show import print_json, print_pilot
+from nasbench.show.plain import print_json
+from nasbench.show.scores import print_pilot
 
 
 def pilot(

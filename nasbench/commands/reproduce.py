@@ -10,7 +10,8 @@ import typer
 from nasbench.benchmark import open_benchmark
 from nasbench.commands.options import CORES, AsJson, Dask, listed, some
 from nasbench.commands.progress import bars
-from nasbench.show import print_json, print_reproduced
+from nasbench.show.plain import print_json
+from nasbench.show.scores import print_reproduced
 
 
 def reproduce(

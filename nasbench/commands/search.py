@@ -35,7 +35,8 @@ from nasbench.evaluate import FromTable
 from nasbench.find import names
 from nasbench.loop import Method, run_method
 from nasbench.recipe import Trainable
-from nasbench.show import print_json, print_run, print_study, run_as_json
+from nasbench.show.plain import print_json
+from nasbench.show.runs import print_run, print_study, run_as_json
 from nasbench.table import Table
 
 

@@ -15,13 +15,13 @@ from nasbench.commands.progress import bars, ticker
 from nasbench.errors import BadFile, BadValue
 from nasbench.find import Kind, find, names
 from nasbench.images import Split, Wanted
-from nasbench.show import (
+from nasbench.show.plain import print_json
+from nasbench.show.tables import (
     described,
     print_check,
     print_counted,
     print_imported,
     print_info,
-    print_json,
     print_list,
 )
 from nasbench.store import Benchmark

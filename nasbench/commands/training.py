@@ -13,7 +13,8 @@ from nasbench.benchmark import trainable
 from nasbench.commands.options import AsJson, ImagesAt, genes_of
 from nasbench.commands.progress import bars, load_images, ticker
 from nasbench.errors import BadValue
-from nasbench.show import print_json, print_trained
+from nasbench.show.plain import print_json
+from nasbench.show.runs import print_trained
 
 EXAMPLES = 12
 """Images whose predictions are drawn."""

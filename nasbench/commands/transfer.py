@@ -27,7 +27,8 @@ from nasbench.commands.options import (
 )
 from nasbench.commands.progress import bars
 from nasbench.loop import Method
-from nasbench.show import print_json, print_transfers
+from nasbench.show.plain import print_json
+from nasbench.show.runs import print_transfers
 
 
 def transfer(
