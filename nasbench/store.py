@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cached_property
@@ -119,8 +119,7 @@ def _fill(
         array = array.astype(array.dtype.newbyteorder("<"))
         dataset = group.create_dataset(name, data=array)
         dataset.attrs.update({key: value for key, value in attrs.items() if value})
-        digest = sha256(array.tobytes()).hexdigest()
-        listed.append(f"{dataset.name} {array.dtype.str} {array.shape} {digest}\n")
+        listed.append(entry(dataset.name, array))
         if array.size:
             offset = dataset.id.get_offset()
             places.append((offset, offset + array.nbytes))
@@ -152,15 +151,20 @@ def _fill(
             attrs = {"goal": metric.goal, "unit": metric.unit}
             attrs |= {"data_set": column.data_set, "epoch_chosen_by": column.epoch_chosen_by}
             put(group, str(point), column.values, **attrs)
-        group.attrs["content_sha256"] = _content([*shared[space_name], *listed[first:]])
-    content = _content(listed)
+        group.attrs["content_sha256"] = content_sha256([*shared[space_name], *listed[first:]])
     created = datetime.now(UTC).isoformat(timespec="seconds")
     file.attrs.update({"format": FORMAT, "version": VERSION, "created": created})
-    file.attrs.update({"content_sha256": content, **header})
+    file.attrs.update({"content_sha256": content_sha256(listed), **header})
     return places
 
 
-def _content(listed: Sequence[str]) -> str:
+def entry(path: str, array: NDArray[Any]) -> str:
+    """Write what stands for an array in a checksum."""
+    return f"{path} {array.dtype.str} {array.shape} {sha256(array.tobytes()).hexdigest()}\n"
+
+
+def content_sha256(listed: Iterable[str]) -> str:
+    """Return the checksum of arrays, each as its `entry`, in any order."""
     return sha256("".join(sorted(listed)).encode()).hexdigest()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,14 +17,14 @@ import pytest
 
 from nasbench.__main__ import main
 from nasbench.benchmark import import_benchmark
-from nasbench.check import Checked, check, content_sha256
+from nasbench.check import Checked, check
 from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.metrics.noise import Noise, between_runs, between_seeds
 from nasbench.metrics.ranking import kendall
 from nasbench.store import Benchmark, write
 from nasbench.table import Column, Point, Rows, Table
-from tests.made_up import write_made_up
+from tests.made_up import without_seal, write_made_up
 
 ROOT = Path(__file__).parents[1]
 HEADER = dict.fromkeys(("title", "citation", "source", "source_sha256", "licence"), "none")
@@ -68,7 +69,7 @@ CELLS = ("1_02_333", "3_02_333", "2_02_333", "1_12_333", "1_02_332")
 def test_a_sound_benchmark() -> None:
     found = check(write_made_up(Path("made_up.h5")))
     assert found.problems == []
-    assert found.content_sha256 == content_sha256(Benchmark("made_up.h5"))
+    assert found.content_sha256 == Benchmark("made_up.h5").header["content_sha256"]
     assert [table.address for table in found.tables] == [
         "made_up/cell/class_scene",
         "made_up/cell/jigsaw",
@@ -153,6 +154,20 @@ def test_what_is_missing_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "missing in small/cell/jigsaw, full: 5 of 10 values of best/valid/top1\n" in said
     assert "of seconds" not in said
+
+
+def test_a_table_with_the_checksum_of_another(tmp_path: Path) -> None:
+    """Traces are bound to it, so they would be taken for those of other numbers."""
+    path = without_seal(write_made_up(tmp_path / "made_up.h5"))
+    with h5py.File(path, "r+") as file:
+        other = file["cell/jigsaw/full"].attrs["content_sha256"]
+        file["cell/class_scene/full"].attrs["content_sha256"] = other
+    (problem,) = check(path).problems
+    assert re.fullmatch(
+        f"made_up/cell/class_scene, schedule full: its own content_sha256 is {other}, of its "
+        "numbers it is [0-9a-f]{64}",
+        problem,
+    )
 
 
 # --------------------------------------------------------------------------------- what is damaged
