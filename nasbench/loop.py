@@ -39,7 +39,7 @@ NEEDS = {
     "history": "searches on other tasks: nasbench transfer, or run(..., history=...)",
     "live": "a supernet: a space that builds one, and a benchmark that says how it is trained",
     "networks": "networks, and the space does not say how to build them",
-    "widths": "widths to decide about, and nothing else: the space width has them",
+    "widths": "widths of single layers to decide about: the spaces width and mbconv have them",
 }
 """What a runner's file may say that it `needs` beside answers, in words."""
 

@@ -79,7 +79,7 @@ def without_seconds(traces: Traces) -> Traces:
 def test_runs_on_every_space(runner: str, space: str) -> None:
     if runner in WIDTHS and space != "width":
         where = table(space=space)
-        with pytest.raises(NotApplicable, match=f"{runner} needs widths to decide about"):
+        with pytest.raises(NotApplicable, match=f"{runner} needs widths of single layers"):
             trial(runner, where)
         return
     where = table(space=space)
@@ -195,7 +195,7 @@ def test_live_answers_train_the_last_choice_alone(runner: str) -> None:
         assert [arch for arch, _ in zip(*evaluate.ranked(), strict=True)] == [last]
 
 
-@pytest.mark.parametrize("runner", [runner for runner in ONE_SHOT if runner not in WIDTHS])
+@pytest.mark.parametrize("runner", ONE_SHOT)
 def test_runs_where_members_cannot_be_listed(runner: str) -> None:
     where, _ = trainable(f"{SHAPES}/mbconv/class_scene")
     where = replace(
