@@ -22,10 +22,10 @@ in the architecture `like`, by default that with the last option of each.
 The paper could not be read, only its abstract, and no code was found. *Our reconstruction*: this,
 the zone and how many assignments are looked at (5, of all layers together); bins of which the
 space's widths are whole numbers, so at most the steps between them; the optimizer
-(`OneShot.optimizer`); uniform widths in training, whatever the target; evolution as of SPOS, not NSGA-II; scores on the
-first 128 validation images, by the batch's statistics, as in training; the choice before the last
-epoch, which is the best of few. A minimum over more assignments is less, and border widths have
-fewer: `fixed_loss` and `fixed_score` are those of the fixed pattern.
+(`OneShot.optimizer`); uniform widths in training, whatever the target; evolution as of SPOS, not
+NSGA-II; scores on the first 128 validation images, by the batch's statistics, as in training; the
+choice before the last epoch, which is the best of few. A minimum over more assignments is less, and
+border widths have fewer: `fixed_loss` and `fixed_score` are those of the fixed pattern.
 """
 
 from __future__ import annotations

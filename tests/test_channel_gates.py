@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise, product
-from math import log
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from nasbench.find import find
 from nasbench.loop import run
 from nasbench.nets import Convolution, count_encoders
 from nasbench.parts.oneshot.channel_gates import (
+    Law,
     alive,
     entropy,
     export,
@@ -33,6 +34,7 @@ from nasbench.parts.oneshot.channel_gates import (
     options,
     penalty,
     temperature,
+    tied,
     together,
 )
 from nasbench.parts.oneshot.channels import Channels, Widths, cost
@@ -129,6 +131,14 @@ def test_temperature_falls() -> None:
 def test_groups() -> None:
     assert together(torch.tensor([0.2, 0.5, 0.9])).item() == pytest.approx(0.96)
     assert together(torch.tensor([[0.0, 0.0], [1.0, 0.3]])).tolist() == [0, 1]
+
+
+def test_logits_of_groups() -> None:
+    p = torch.tensor([[0.2, 0.5, 0.9], [0.3, 0.3, 0.3]], dtype=torch.float64)
+    torch.testing.assert_close(tied(p.logit()).sigmoid(), together(p))
+    one = torch.tensor([[-3.0], [60.0]])
+    torch.testing.assert_close(tied(one), one[:, 0].double())
+    assert tied(torch.tensor([[torch.inf, -1.0]])).tolist() == [torch.inf]
 
 
 # ------------------------------------------------------------------------------------------- price
@@ -243,6 +253,28 @@ def test_nearest_options() -> None:
     widths = plain([(2, 4, 6), (1, 5)])
     assert widths.nearest([5, 3]) == [1, 0]  # the narrower of two
     assert widths.nearest([9, 4]) == [2, 1]
+
+
+def test_the_law_of_members_is_exact() -> None:
+    """Over all words of gates: hidden channels depend on what enters, a group has one number."""
+    terms = {
+        0: ((0,), np.array([1, 3])),
+        1: ((0, 1), np.array([[1, 2], [3, 5]])),
+        2: ((2,), np.array([1, 3])),
+    }
+    widths = Widths(terms, [[0, 2], [1]])
+    logits = [torch.tensor([0.3, -1.0, 2.0]), torch.tensor([-1.0, 0.3, 2.0, 0.1, -0.7])]
+    want: dict[tuple[int, ...], float] = {}
+    p = torch.cat(logits).double().sigmoid()
+    for word in product([0, 1], repeat=8):
+        mask = torch.tensor(word)
+        options = tuple(widths.nearest([sum(word[:3]), sum(word[3:])]))
+        chance = float(torch.where(mask == 1, p, 1 - p).prod())
+        want[options] = want.get(options, 0.0) + chance
+    law = Law(widths, logits)
+    for options in product(range(2), repeat=3):
+        assert exp(law.log_p(options)) == pytest.approx(want.get(options, 0.0))
+    assert law.entropy() == pytest.approx(-sum(q * log(q) for q in want.values()))
 
 
 def test_an_architecture_is_its_likeliest_channels() -> None:

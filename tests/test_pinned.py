@@ -14,8 +14,10 @@ from torch import Tensor, nn
 from nasbench.errors import NotApplicable, OutsideSpace
 from nasbench.find import find
 from nasbench.nets import count_encoders, shared
+from nasbench.parts.oneshot.channels import Channels, Widths, cost
 from nasbench.space import Scale, Space
 from nasbench.spaces.blocks.layerwise import LayerWise, Stage
+from nasbench.supernet import calibrated
 
 MBCONV = find("spaces", "mbconv")
 LIKE = "18_c8_2:k3c8x1-k5sc8x1_1:k5shc24x4-k5sc16x3_2:k3hc48x6-k3sc32x2_c96"
@@ -222,6 +224,94 @@ def test_first_channels_are_the_hard_path(space: Any) -> None:
         torch.testing.assert_close(y[:, : hard.shape[1]], hard, rtol=1e-3, atol=1e-4)
         each = [mask[None, :, None, None].repeat(4, 1, 1, 1) for mask in masks]
         torch.testing.assert_close(net(x, each)[0][1], y, rtol=1e-4, atol=1e-5)
+
+
+def test_each_image_by_itself() -> None:
+    """Given statistics, an image of a batch is what it is with all others like it."""
+    space = only(MBCONV, LIKE)
+    net, x = space.supernet(space.scale), torch.randn(4, 3, 16, 16)
+    rng = np.random.default_rng(1)
+    archs = some(space, 2)  # the narrowest is residual where it can be, and widens nothing
+    words = [spread(space, arch, rng) for arch in archs]
+    with calibrated(net, [x], words[0]):
+        alone = [net(x[i : i + 1], word)[0][1] for i, word in enumerate(words)]
+        masks = [torch.stack(each)[..., None, None] for each in zip(*words, strict=True)]
+        torch.testing.assert_close(net(x, masks)[0][1], torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+def gated(space: Any) -> Channels:
+    widths = Widths.of(space, space.scale)
+    net = space.supernet(space.scale).to(memory_format=torch.channels_last)
+    made = Channels(net, widths, widths.tied(net.convolutions((3, 16, 16))), 1.0)
+    for value in made.values:
+        value.data.uniform_(0.5, 1.5)
+    return made
+
+
+def test_what_the_widest_network_adds_up_is_a_group() -> None:
+    widths = Widths.of(only(MBCONV, LIKE), OPEN)
+    assert [list(g) for g in widths.groups] == [[0], [1, 3], [2], [4], [5], [6], [7, 9], [8]]
+    assert widths.most == [48, 16, 96, 96, 32, 192, 64, 384]
+    assert widths.least == [8, 8, 8, 8, 16, 16, 32, 32]
+    counts = [17, 13, 9, 40, 23, 190, 50, 99]
+    options = widths.nearest(counts)
+    assert options[1] == options[3] == 1  # 12 channels
+    assert widths.channels(options) == [16, 12, 12, 12, 36, 24, 144, 48, 96, 48]
+    assert widths.nearest(widths.least) == [0] * 10
+    assert widths.nearest(widths.most) == [4, 2] * 5
+
+
+def test_costs_of_channels() -> None:
+    """They are those of members that widen everywhere, without squeeze-and-excitation."""
+    space = only(MBCONV, LIKE.replace("s", ""))
+    widths, net = Widths.of(space, OPEN), space.supernet(OPEN)
+    convs = widths.tied(net.convolutions((3, 16, 16)))
+    rng, terms = np.random.default_rng(0), space.terms(16, OPEN)
+    for _ in range(9):
+        counts = [int(rng.integers(1, n + 1)) for n in widths.most]
+        options = widths.nearest(counts)
+        found = widths.channels(options)
+        if any(options[i] == 0 for i in range(0, 10, 2)):
+            continue
+        told = sum(int(table[tuple(options[f] for f in factors)]) for factors, table in terms)
+        each = [found[group[0]] for group in widths.groups]
+        assert float(cost(convs, each)) == told
+    with_squeeze = only(MBCONV, LIKE)
+    widest = space.member([n - 1 for n in space.factors]), with_squeeze.member([4, 2] * 5)
+    for some_space, arch in zip((space, with_squeeze), widest, strict=True):
+        net = some_space.supernet(OPEN)
+        ((known, _),) = count_encoders(MBCONV, [arch], 16, OPEN)
+        assert float(cost(widths.tied(net.convolutions((3, 16, 16))), widths.most)) == known.macs
+
+
+@pytest.mark.parametrize("space", [only(MBCONV, LIKE), ends()], ids=str)
+def test_what_is_zero_can_be_cut(space: Any) -> None:
+    """Of groups, of the middle of blocks with squeeze-and-excitation, of the last layer."""
+    net, x, rng = gated(space), torch.randn(4, 3, 16, 16), np.random.default_rng(0)
+    sgd = torch.optim.SGD(net.parameters(), 0.1, 0.9)
+    net.optimizers.append(sgd)
+    keep = [torch.from_numpy(rng.random(n) < 0.6) for n in net.counts]
+    for value, kept in zip(net.values, keep, strict=True):
+        kept[0] = True
+        value.data *= kept
+    ((_, before),) = net(x, list(net.values))
+    before.square().sum().backward()
+    sgd.step()
+    for value, kept in zip(net.values, keep, strict=True):
+        value.data *= kept
+    ((_, before),) = net(x, list(net.values))
+    net.cut(keep)
+    assert net.counts == [int(kept.sum()) for kept in keep]
+    ((_, after),) = net(x, list(net.values))
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-4)
+    for weight in sgd.param_groups[0]["params"]:
+        known = sgd.state[weight].get("momentum_buffer")
+        assert known is None or known.shape == weight.shape
+    fresh = gated(space)
+    fresh.load_state_dict(net.state_dict())
+    torch.testing.assert_close(fresh(x, list(fresh.values))[0][1], after)
+    widest = [{n - 1: None} for n in space.factors]
+    assert net(x, widest)[0][1].shape == after.shape  # an architecture still runs
 
 
 def test_spaces_without_single_widths() -> None:
