@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from ast import literal_eval
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
@@ -50,6 +51,12 @@ SOURCE_SEEDS = 1_000_000
 """What is added to a run's seed to get that of the searches on other tasks that it learns from."""
 
 
+def parameters(method: str) -> list[str]:
+    """Take a method apart: its runner, then `name=value` pairs, whose values may have colons."""
+    runner, *rest = method.split(":", 1)
+    return [runner, *(pair for each in rest for pair in re.split(r":(?=\w+=)", each))]
+
+
 @dataclass(frozen=True)
 class Method:
     """A runner and the hyper-parameters it is run with, checked against its signature.
@@ -82,8 +89,11 @@ class Method:
 
     @classmethod
     def parse(cls, text: str) -> Method:
-        """Read a runner's name or file, and parameters: `regularized_evolution:tournament=5`."""
-        runner, *pairs = text.split(":")
+        """Read a runner's name or file, and parameters: `regularized_evolution:tournament=5`.
+
+        A value may have colons in it, as the name of an architecture has.
+        """
+        runner, *pairs = parameters(text)
         params = {}
         for pair in pairs:
             name, equals, value = pair.partition("=")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,15 +13,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from nasbench.benchmark import trainable
 from nasbench.errors import NotApplicable, OutsideSpace
 from nasbench.find import find
 from nasbench.nets import count_encoders, shared
 from nasbench.parts.oneshot.channels import Channels, Widths, cost
+from nasbench.parts.oneshot.free_channels import FreeWidths
 from nasbench.space import Scale, Space
 from nasbench.spaces.blocks.layerwise import LayerWise, Stage
-from nasbench.supernet import calibrated
+from nasbench.supernet import OneShot, calibrated
 
 MBCONV = find("spaces", "mbconv")
+SHAPES = str(Path(__file__).with_name("shapes.py"))
 LIKE = "18_c8_2:k3c8x1-k5sc8x1_1:k5shc24x4-k5sc16x3_2:k3hc48x6-k3sc32x2_c96"
 """Another kernel, activation and depth in each stage, and a coarser grid."""
 OPEN = Scale(8, 1, 2)
@@ -237,6 +242,32 @@ def test_each_image_by_itself() -> None:
         alone = [net(x[i : i + 1], word)[0][1] for i, word in enumerate(words)]
         masks = [torch.stack(each)[..., None, None] for each in zip(*words, strict=True)]
         torch.testing.assert_close(net(x, masks)[0][1], torch.cat(alone), rtol=1e-4, atol=1e-5)
+
+
+def test_assignments_of_a_choice_carry_on_what_entered(tmp_path: Path) -> None:
+    """CafeNet's words, free and bilateral, are networks that have these channels alone."""
+    where, _ = trainable(f"{SHAPES}/mbconv/class_scene")
+    where = replace(where, recipe=replace(where.recipe, scale=OPEN), like=MBCONV.read(LIKE))
+    live = OneShot(where, 0, 1, np.random.default_rng(0), tmp_path / "state")
+    space: Any = where.space
+    free, net, x = FreeWidths.of(live, beta=4.0), space.supernet(OPEN), torch.randn(4, 3, 16, 16)
+    assert all(t.ravel()[0] % free.sizes[f] == 0 for f, (_, t) in space.widths(OPEN).items())
+    rng, residuals = np.random.default_rng(0), 0
+    for arch in some(space, 6):
+        carried = space.carried(arch, OPEN)
+        words = free.words(arch, 3, rng) + free.words(arch, 1, rng, bilateral=True)
+        assert len(words) in (3, 5)  # the widest is but one assignment
+        for word in words:
+            wide: Any = [{o: None} for o in space.factor(arch)]
+            for f, source in carried.items():
+                kept = torch.arange(8) if source is None else word[source].nonzero()[:, 0]
+                assert torch.equal(word[f].nonzero()[:, 0], kept)
+                residuals += 1
+            want = alone(space, net, arch, word)(x)  # type: ignore[arg-type]
+            torch.testing.assert_close(net(x, word)[0][1], want, rtol=1e-3, atol=1e-4)
+        fixed = net(x, wide)[0][1]
+        torch.testing.assert_close(net(x, words[0])[0][1], fixed, rtol=1e-3, atol=1e-4)
+    assert residuals
 
 
 def gated(space: Any) -> Channels:
