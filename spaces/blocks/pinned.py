@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -144,10 +144,6 @@ class OnlyWidths(Space):
     def outside(self, asked: object) -> Any:
         """Make the error of the whole space, for what is no member of it, or of this part."""
         return self.whole.outside(asked)
-
-    def form(self, arch: Architecture, view: str = "as_built") -> Hashable:
-        """Return what the whole space does."""
-        return self.whole.form(arch, view)
 
     def layout(self, arch: Architecture, scale: Scale | None = None) -> list[Graph]:
         """Lay the encoder out as the whole space does."""
