@@ -106,7 +106,7 @@ def has(table: Table) -> frozenset[str]:
 
 def sharing(space: Space) -> frozenset[str]:
     """Say what a search finds in a space's supernet, if it has one, as in `Evaluator.has`."""
-    widths = {"widths"} if space.widths() else set()
+    widths = {"widths"} if space.has_widths else set()
     return frozenset({"live"} | widths) if space.shares else frozenset()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from ast import literal_eval
 from bisect import bisect_right
 from collections.abc import Generator, Iterable, Mapping, Sequence, Set
@@ -39,7 +40,7 @@ NEEDS = {
     "history": "searches on other tasks: nasbench transfer, or run(..., history=...)",
     "live": "a supernet: a space that builds one, and a benchmark that says how it is trained",
     "networks": "networks, and the space does not say how to build them",
-    "widths": "widths to decide about, and nothing else: the space width has them",
+    "widths": "widths of single layers to decide about: the spaces width and mbconv have them",
 }
 """What a runner's file may say that it `needs` beside answers, in words."""
 
@@ -48,6 +49,12 @@ EXTRAS = {"optuna": "optimizers", "torch": "live"}
 
 SOURCE_SEEDS = 1_000_000
 """What is added to a run's seed to get that of the searches on other tasks that it learns from."""
+
+
+def parameters(method: str) -> list[str]:
+    """Take a method apart: its runner, then `name=value` pairs, whose values may have colons."""
+    runner, *rest = method.split(":", 1)
+    return [runner, *(pair for each in rest for pair in re.split(r":(?=\w+=)", each))]
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,11 @@ class Method:
 
     @classmethod
     def parse(cls, text: str) -> Method:
-        """Read a runner's name or file, and parameters: `regularized_evolution:tournament=5`."""
-        runner, *pairs = text.split(":")
+        """Read a runner's name or file, and parameters: `regularized_evolution:tournament=5`.
+
+        A value may have colons in it, as the name of an architecture has.
+        """
+        runner, *pairs = parameters(text)
         params = {}
         for pair in pairs:
             name, equals, value = pair.partition("=")

@@ -133,13 +133,13 @@ Features: TypeAlias = list[tuple[Tensor | None, Tensor]]
 class Convolution:
     """A convolution of a supernet of widths: what it costs, and what goes when channels do.
 
-    The channels of a factor leave it, those of another one (None: always the same) enter: the first
+    The channels of a factor leave it, those of another one enter (None: always the same): the first
     two axes of its weight, of which a depthwise one has the first only. It gives so many `pixels`.
     """
 
     layer: nn.Conv2d
     entering: int | None
-    leaving: int
+    leaving: int | None
     pixels: int
 
     @property

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from nasbench.errors import BadValue
 from nasbench.find import find
 from nasbench.images import Images, Label, Split, Wanted
-from nasbench.space import Scale, Space
+from nasbench.space import Architecture, Scale, Space
 from nasbench.task import Task
 
 VERSION = 1
@@ -106,7 +106,8 @@ class Trainable:
     """One space on one task, trained by a recipe: what a table is where results are looked up.
 
     `path` is where the images are, if they are the user's. Its fields have the names that a table's
-    have: `answers` says that an answer is the last epoch's value.
+    have: `answers` says that an answer is the last epoch's value. With `like`, an architecture, the
+    space is of those that differ from it in widths alone.
     """
 
     address: str
@@ -115,6 +116,7 @@ class Trainable:
     path: Path | None = None
     schedule: str = "live"
     answers: str = "final"
+    like: Architecture | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Send names to other processes, not what was found by them: it may be from a file."""
@@ -123,7 +125,8 @@ class Trainable:
     @cached_property
     def space(self) -> Space:
         """The space."""
-        return find("spaces", self.space_name)
+        space = find("spaces", self.space_name)
+        return space if self.like is None else space.only_widths(self.like)
 
     @cached_property
     def task(self) -> Task:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Architecture: TypeAlias = tuple[int, ...]
 """One choice per decision, counted from 0: a plain value, so it hashes, compares and prints."""
 
-Term: TypeAlias = tuple[tuple[int, ...], NDArray[np.float64]]
-"""Factors, and a table of costs over their options."""
+Term: TypeAlias = tuple[tuple[int, ...], NDArray[Any]]
+"""Factors, and a table of costs, or of channels, over their options."""
 
 Price: TypeAlias = Callable[[Any, int, int], float]
 """What a layer costs, if so many pixels a side enter it and so many leave it."""
@@ -295,12 +295,32 @@ class Space(ABC):
         """Which `factors` have options of different shapes, so that only one of them can run."""
         return ()
 
-    def widths(self, scale: Scale | None = None) -> Mapping[int, tuple[int, ...]]:
+    def widths(self, scale: Scale | None = None) -> Mapping[int, Term]:
         """Return the channels, increasing, of the options of each factor that is a width.
 
-        The supernet takes masks of their channels. Here there is none.
+        Where they depend on how many channels enter, the table is over the options of an earlier
+        factor first. The supernet takes masks of the most channels. Here there is no width.
         """
         return {}
+
+    def carried(self, arch: Architecture, scale: Scale | None = None) -> Mapping[int, int | None]:
+        """Return the widths whose channels are the very ones of an earlier one, and this one.
+
+        None stands for channels that nothing decides about. A sum has them, or nothing widens.
+        """
+        return {}
+
+    @property
+    def has_widths(self) -> bool:
+        """Whether there is `only_widths`."""
+        return False
+
+    def only_widths(self, like: Architecture) -> Space:
+        """Return the members that differ from one in widths alone, whose factors are widths.
+
+        Raises `NotApplicable` for a space that does not decide about single widths.
+        """
+        raise NotApplicable(f"not applicable: {self.name} does not decide about single widths")
 
     @property
     def within(self) -> tuple[tuple[int, int] | None, ...]:
@@ -321,6 +341,10 @@ class Space(ABC):
     def factor(self, arch: Architecture) -> tuple[int | None, ...]:
         """Return an architecture's option of each factor, None where the factor doesn't matter."""
         return self.check(arch)
+
+    def member(self, options: Sequence[int]) -> Architecture:
+        """Invert `factor`, in a space whose factors always matter."""
+        return self.check(options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), ()

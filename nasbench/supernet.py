@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from math import isfinite
 from pathlib import Path
@@ -88,8 +88,11 @@ class Supernet(nn.Module):
 
     def masks(self, options: Tensor) -> list[Tensor]:
         """Return the masks of options (factors,) for all images, or (B, factors) for each."""
-        each = zip(self.widths.values(), options.movedim(-1, 0), strict=True)
-        masks = [torch.arange(c[-1]) < torch.tensor(c)[o][..., None] for c, o in each]
+        masks = [
+            torch.arange(int(table.max()))
+            < torch.from_numpy(table)[tuple(options[..., f] for f in factors)][..., None]
+            for factors, table in self.widths.values()
+        ]
         return [mask if mask.dim() == 1 else mask[..., None, None] for mask in masks]
 
     def head(self, features: Tensor) -> nn.Module:
@@ -98,10 +101,10 @@ class Supernet(nn.Module):
         return head
 
     def convolutions(self) -> list[Convolution]:
-        """List the encoder's convolutions; raises `NotApplicable` where it isn't a plain chain."""
-        if not hasattr(self.encoder, "convolutions"):
+        """List the encoder's convolutions; raises `NotApplicable` where not all is widths."""
+        if len(self.widths) < len(self.where.space.factors):
             raise NotApplicable(
-                f"not applicable: no plain chain of convolutions: {self.where.space!r}"
+                f"not applicable: more than widths is decided about: {self.where.space!r}"
             )
         shape = seen(self.where.task, self.where.recipe.size)[-3:]
         listed: list[Convolution] = self.encoder.convolutions(shape)  # type: ignore[operator]
@@ -252,6 +255,17 @@ class OneShot:
         self._rated.append((made, until))
         return made
 
+    def only_widths(self, like: str) -> Space:
+        """Decide about widths alone, and return the space that this leaves.
+
+        All else is as in an architecture, by default that with the last option of every decision.
+        Raises `OutsideSpace` for what isn't one.
+        """
+        space = self.where.space
+        arch = space.read(like) if like else tuple(n - 1 for n in space.choices)
+        self.where = replace(self.where, like=arch)
+        return self.where.space
+
     def keep(self, **kept: Kept) -> None:
         """Say what must survive, by name, before the first epoch."""
         self._kept |= kept
@@ -335,8 +349,9 @@ class OneShot:
     ) -> NDArray[np.float64]:
         """Return the main metric (A,) of architectures, or of words, under shared weights.
 
-        More is better. On the first validation images, with the batch's own statistics; or with
-        those of so many batches of training images (`calibrated`).
+        More is better; NaN of one that is none of the network's. On the first validation images,
+        with the batch's own statistics; or with those of so many batches of training images
+        (`calibrated`).
         """
         task, rng = self.where.task, Generator().manual_seed(0)
         data = load(self.where, "valid")
@@ -344,6 +359,9 @@ class OneShot:
         some = [batch.x for batch in self._first(recalibrate)]
         scores = []
         for arch in archs:
+            if isinstance(arch, tuple) and arch not in net.where.space:
+                scores.append(np.nan)
+                continue
             meter = task.meter(self.where.label)
             if some:
                 with calibrated(net, some, arch):
@@ -367,9 +385,24 @@ class OneShot:
         """Multiply-adds (N,) of the encoder of every member of the space, in order, or `terms`."""
         return counted(self.where.space, self.side, self.where.recipe.scale, "macs")
 
+    def check_target(self, target: float) -> None:
+        """Raise `BadValue` where no member of a space of widths costs so few multiply-adds."""
+        space = self.where.space
+        ends = [0] * len(space.factors), [n - 1 for n in space.factors]
+        least, most = (self.cost(space.member(options)) for options in ends)
+        if not least <= target:
+            raise BadValue(
+                f"no architecture of {space.name} costs {target:,.6g} multiply-adds or less: those "
+                f"that are searched cost {least:,} to {most:,}"
+            )
+
     def cost(self, arch: Architecture) -> int:
         """Return the multiply-adds of one encoder."""
-        return self.counts(arch).macs
+        space = self.where.space
+        if space.size <= LISTED:
+            return self.counts(arch).macs
+        options = [option or 0 for option in space.factor(arch)]
+        return sum(int(table[tuple(options[f] for f in fs)]) for fs, table in self.macs)
 
     def counts(self, arch: Architecture) -> Counts:
         """Count one encoder."""

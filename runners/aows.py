@@ -16,9 +16,10 @@ step, too. Temperatures are in the unit of the task's loss.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from nasbench.parts.chain import marginals
-from nasbench.parts.oneshot.prices import Decoder, Decoding
+from nasbench.parts.oneshot.prices import Decoder, Decoding, Layers
 from nasbench.parts.oneshot.sandwich import Windows, draw, sandwich
 from nasbench.parts.oneshot.schedules import log_linear
 from nasbench.search import Problem, Training
@@ -39,19 +40,21 @@ def search(
     window: float = 1.0,
     decoding: Decoding = "lagrange",
     steps: int = 24,
+    like: str = "",
 ) -> Training:
     """Warm up on uniform widths for a part of the run, then draw likely ones.
 
     The other parameters are those of OWS.
     """
-    live, sizes = problem.live, problem.space.factors
+    live = problem.live
     assert live is not None
+    layers = Layers(live.only_widths(like))
     net = live.supernet(masked=True)
     decoder = Decoder.of(live, target, cost, device, decoding, steps)
     weights = live.optimizer(net)
-    windows = Windows.of(live, window)
+    windows = Windows.of(live, layers.sizes, window)
     live.keep(net=net, weights=weights, windows=windows)
-    uniform = [np.full(n, 1 / n) for n in sizes]
+    uniform = [np.full(n, 1 / n) for n in layers.sizes]
     for epoch in live.rounds():
         for step, (batch,) in enumerate(live.batches()):
             done, p = (epoch + step / live.steps()) / live.epochs, uniform
@@ -59,8 +62,9 @@ def search(
                 unaries = windows.means()
                 gamma = decoder.gamma(unaries)
                 p = marginals(unaries, decoder.parts, gamma, log_linear(TEMPERATURES, done))
-            options = draw(p, len(batch), live.rng)
-            windows.add(options, sandwich(live, net, batch, options, weights))
+            states = draw(p, len(batch), live.rng)
+            options = torch.from_numpy(layers.options(states))
+            windows.add(states, sandwich(live, net, batch, options, weights))
             live.samples += len(batch)
         entropy = float(-sum((q * np.log(np.maximum(q, 1e-300))).sum() for q in p))
         yield decoder.choice(windows.means(), live, entropy=entropy)

@@ -11,7 +11,7 @@ scales, averages and what optimizers remember; after the last epoch the average 
 the supernet gets smaller while it trains, and a run that goes on begins with the smaller one.
 
 Faithful: this, costs counted anew after each cut, rho's rise over the first 25 of 350 epochs, the
-mask by a `target` (the smallest scales go until the rest costs as much). With `equal` all prices
+mask by a `target` (the smallest scales go until the choice costs as much). With `equal` all prices
 are 1, with `proximal` scales reach exact zeros.
 
 *Our reconstruction*: batch normalization has no weights here, so gamma multiplies channels behind
@@ -21,12 +21,18 @@ that takes small slopes 30 times, and cuts nothing in 2,000 steps. The average i
 over a thirtieth of the run: over the paper's tenth a zero is seen two thirds of the run late. A cut
 is worth it from one percent of the widest network on. A layer keeps as many channels as its
 narrowest option, because every member has them. The choice has the widths nearest to the numbers of
-living channels, the narrower of two; with a target those of the nearest member within it. An
-architecture's score under shared weights, which ranks it, is that of its channels with the largest
-scales.
+living channels, the narrower of two, expansions given the channels that enter; with a target the
+smallest scales go until it's within. An architecture's score under shared weights, which ranks it,
+is that of its channels with the largest scales.
+
+Of inverted residuals not only hidden channels are atoms, as in the paper, but leaving ones, too;
+those that the widest network adds up have one scale, and are cut together. All decisions but widths
+are those of the architecture `like`, by default the last option of each, a kernel a layer.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -41,9 +47,9 @@ from nasbench.parts.oneshot.atoms import (
     soft_threshold,
     targeted,
 )
-from nasbench.parts.oneshot.channels import Channels, cost, nearest
-from nasbench.parts.within import Within
+from nasbench.parts.oneshot.channels import Channels, Widths, cost
 from nasbench.search import Choice, Problem, Training
+from nasbench.space import Architecture
 
 needs = {"live", "widths"}
 
@@ -61,21 +67,25 @@ def search(
     worth: float = 0.01,
     average: float = 1 / 30,
     target: float | None = None,
+    like: str = "",
 ) -> Training:
     """Train the supernet under a price that rises between the parts `free` and `full` of the run.
 
     `threshold` is in |gamma|, `worth` a share of the widest network's multiply-adds, `average` a
-    part of the run, `target` in multiply-adds. Raises `ValueError` for one below all members.
+    part of the run, `target` in multiply-adds. Raises `BadValue` for one below all members,
+    `OutsideSpace` for a `like` that is no architecture.
     """
-    live, space = problem.live, problem.space
+    live = problem.live
     assert live is not None
-    among = None
+    space = live.only_widths(like)
     if target is not None:
-        among = Within(space, live.cost, 0, target, "multiply-adds").archs
-    net = live.supernet()
-    convs = net.convolutions()
-    widths = list(space.widths(live.where.recipe.scale).values())
-    least = [width[0] for width in widths]
+        live.check_target(target)
+    net, widths = live.supernet(), Widths.of(space, live.where.recipe.scale)
+    convs, least = widths.tied(net.convolutions()), widths.least
+
+    def member(counts: Sequence[int]) -> Architecture:
+        return space.member(widths.nearest(counts))
+
     net.encoder = atoms = Channels(net.encoder, widths, convs, 1.0)
     weights = live.optimizer(net)
     atoms.optimizers.append(weights)
@@ -108,12 +118,13 @@ def search(
             keep = living(sizes, threshold, least)
             atoms.cut(keep)
             mean.cut(keep)
-        kept = living([each.abs() for each in mean.values], threshold, least)
+        sizes = [each.abs() for each in mean.values]
+        alive = [int(kept.sum()) for kept in living(sizes, threshold, least)]
         if target is not None:
-            kept = targeted([each.abs() for each in mean.values], convs, target, least)
-        alive = [int(each.sum()) for each in kept]
+            alive = targeted(sizes, lambda counts: live.cost(member(counts)), target, least)
+        chosen = member(alive)
         yield Choice(
-            nearest(widths, alive, among),
+            chosen,
             rank=lambda archs: live.score(net, archs),
-            info={"macs": float(cost(convs, alive)), "channels": float(sum(atoms.counts))},
+            info={"macs": float(live.cost(chosen)), "channels": float(sum(atoms.counts))},
         )

@@ -15,32 +15,31 @@ Baselines: `sharing="fixed"`, where a width is its first channels (r = 0: slimma
 AutoSlim), and `"bilateral"`, where it is trained and scored as its first and as its last ones, of
 which the mean counts (BCNet: Su et al., CVPR 2021).
 
-The paper could not be read, only its abstract, and no code was found. *Our reconstruction*: the
-zone and how many assignments are looked at (5, of all layers together); bins of which the space's
-widths are whole numbers, so at most the steps between them; the optimizer (`OneShot.optimizer`);
-uniform widths in training, whatever the target; evolution as of SPOS, not NSGA-II; scores on the
-first 128 validation images, by the batch's statistics, as in training; the choice before the last
-epoch, which is the best of few. A minimum over more assignments is less, and border widths have
-fewer: `fixed_loss` and `fixed_score` are those of the fixed pattern.
+Of inverted residuals hidden and leaving channels are free, within expansions and channels; what a
+sum adds up, or an expansion of 1 keeps, are the same channels as enter. All other decisions are as
+in the architecture `like`, by default that with the last option of each.
+
+The paper could not be read, only its abstract, and no code was found. *Our reconstruction*: this,
+the zone and how many assignments are looked at (5, of all layers together); bins of which the
+space's widths are whole numbers, so at most the steps between them; the optimizer
+(`OneShot.optimizer`); uniform widths in training, whatever the target; evolution as of SPOS, not
+NSGA-II; scores on the first 128 validation images, by the batch's statistics, as in training; the
+choice before the last epoch, which is the best of few. A minimum over more assignments is less, and
+border widths have fewer: `fixed_loss` and `fixed_score` are those of the fixed pattern.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.optim import Optimizer
 
 from nasbench.parts.genetic import evolve
-from nasbench.parts.oneshot.free_channels import FreeWidths
+from nasbench.parts.oneshot.free_channels import FreeWidths, step
 from nasbench.parts.within import Within
 from nasbench.search import Choice, Problem, Training
 from nasbench.space import Architecture
-from nasbench.supernet import Batch, Masks, OneShot, Supernet
 
 needs = {"live", "widths"}
 SHARING = "free", "fixed", "bilateral"
@@ -66,18 +65,23 @@ def search(
     crossings: int = 20,
     mutation: float = 0.1,
     glance: int = 20,
+    like: str = "",
 ) -> Training:
     """Train on the best of `looks` assignments, search at the end by scores on so many `images`.
 
     `offset` (r) and `inner` are in bins, which have `beta` channels where those cost most; `target`
     is in multiply-adds of the encoder. "random" scores as many as evolution has births. Raises
-    `ValueError` for another sharing or searcher, and where nothing costs so little.
+    `ValueError` for another sharing or searcher, and where 10,000 draws cost more than the target,
+    `BadValue` where nothing costs so little, `OutsideSpace` for a `like` that is no architecture.
     """
     if sharing not in SHARING or searcher not in SEARCHERS:
         raise ValueError(f"{sharing!r}, {searcher!r}: of {SHARING} and {SEARCHERS}")
-    live, space = problem.live, problem.space
+    live = problem.live
     assert live is not None
-    within = None if target is None else Within(space, live.cost, 0, target, "multiply-adds")
+    space, within = live.only_widths(like), None
+    if target is not None:
+        live.check_target(target)
+        within = Within(space, live.cost, 0, target, "multiply-adds")
     net, free = live.supernet(masked=True), FreeWidths.of(live, beta, offset, inner)
     bilateral, many = sharing == "bilateral", looks if sharing == "free" else 1
     if searcher == "random":
@@ -91,6 +95,8 @@ def search(
         return live.score(net, free.words(arch, many, drawn, bilateral), images=images)
 
     def score(arch: Architecture) -> float:
+        if arch not in space:
+            return np.nan
         return float(scores(arch).mean() if bilateral else scores(arch).max())
 
     for epoch in live.rounds():
@@ -116,34 +122,3 @@ def search(
         names = "loss", "fixed_loss", "score", "fixed_score", "macs"
         info = dict(zip(names, map(float, told), strict=True))
         yield Choice(best, rank=lambda archs: [score(arch) for arch in archs], info=info)
-
-
-def step(
-    live: OneShot,
-    net: Supernet,
-    batch: Batch,
-    words: Sequence[Masks],
-    weights: Optimizer,
-    inner: bool,
-) -> tuple[float, float]:
-    """Step on the mean loss of all words, or on that of the `inner` minimum alone.
-
-    Return the loss, and that of the first word.
-    """
-
-    def loss(word: Masks) -> Tensor:
-        return live.loss(net(batch.x, word), batch.target)
-
-    first: list[float] = []
-    if inner:
-        with torch.no_grad():
-            first = [float(loss(word)) for word in words]
-        words = [words[int(np.argmin(first))]]
-    weights.zero_grad()
-    trained = []
-    for word in words:
-        each = loss(word)
-        (each / len(words)).backward()
-        trained.append(float(each.detach()))
-    weights.step()
-    return float(np.mean(trained)), (first or trained)[0]

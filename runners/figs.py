@@ -12,40 +12,47 @@ Faithful, to the authors' released layer and penalty: this; l = 2.5 at first, ta
 channel kept, lambda = 1 / (initial cost) as the middle of the grid that they search, rates of
 structure learning that stay. `straight_through` and `annealing` are theirs, too.
 
-*Our reconstruction*: the optimizers, of the weights (`OneShot.optimizer`) and of the logits (SGD,
-no decay); r by default, for less noise; a part of the epochs in which only weights learn; a
-`target`, above which the expected cost has its price and below none. The choice has the widths that
-are nearest to the numbers of channels kept, the narrower of two; with a target those of the nearest
-member within it. Architectures are ranked by the exact log-probability that the numbers of open
-gates are nearest to their widths. The widest network's weights have no order, so the shared weights
-of an architecture are those of its likeliest channels, times p.
+Of inverted residuals hidden and leaving channels have gates; those that the widest network adds up
+are a group, which is open where any of its layers' gates is, p = 1 - prod_i (1 - p_i).
+
+*Our reconstruction*: all decisions but widths are those of the architecture `like`, by default the
+last option of each; the optimizers, of the weights (`OneShot.optimizer`) and of the logits (SGD, no
+decay); r by default, for less noise; a part of the epochs in which only weights learn; a `target`,
+above which the expected cost has its price and below none. The choice has the widths that are
+nearest to the numbers of channels kept, the narrower of two, expansions given the channels that
+enter; with a target the channels with the lowest logits go until it's within. Architectures are
+ranked by the exact log-probability that the numbers of open gates are nearest to their widths. The
+widest network's weights have no order, so the shared weights of an architecture are those of its
+likeliest channels, times p; it widens everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import nan
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import SGD
 
+from nasbench.parts.oneshot.atoms import targeted
 from nasbench.parts.oneshot.channel_gates import (
+    Law,
     alive,
-    entropy,
     export,
     gate,
     keep_first,
     logistic,
-    options,
     penalty,
     temperature,
+    tied,
+    together,
 )
-from nasbench.parts.oneshot.channels import Channels, Unit, cost, nearest
-from nasbench.parts.within import Within
+from nasbench.parts.oneshot.channels import Channels, Unit, Widths, cost
 from nasbench.search import Choice, Problem, Training
-from nasbench.space import Architecture
+from nasbench.space import Architecture, Space
 
 needs = {"live", "widths"}
 
@@ -67,45 +74,49 @@ def search(
     warmup: float = 0.05,
     learning_rate: float = 0.1,
     momentum: float = 0.9,
+    like: str = "",
 ) -> Training:
     """Train the weights for the part `warmup` of the epochs, then weights and logits at once.
 
     `strength` is lambda times the initial cost, `target` is in multiply-adds, `annealing` in steps.
-    Raises `ValueError` for a target below all members, `BadValue` where no channel is left: the
-    `first` is, unless that is switched off.
+    Raises `BadValue` for a target below all members, and where no channel is left: the `first` is,
+    unless that is switched off; `OutsideSpace` for a `like` that is no architecture.
     """
-    live, space = problem.live, problem.space
+    live = problem.live
     assert live is not None
-    among = None
+    space = live.only_widths(like)
     if target is not None:
-        among = Within(space, live.cost, 0, target, "multiply-adds").archs
-    net = live.supernet()
-    convs, weights = net.convolutions(), live.optimizer(net)
-    widths = list(space.widths(live.where.recipe.scale).values())
+        live.check_target(target)
+    net, widths = live.supernet(), Widths.of(space, live.where.recipe.scale)
+    convs, weights = widths.tied(net.convolutions()), live.optimizer(net)
     held = keep_first if first else torch.clone
-    net.encoder = gates = Channels(
-        net.encoder, widths, convs, initial, lambda value: held(value).sigmoid()
-    )
+
+    def probabilities(value: Tensor) -> Tensor:
+        return together(held(value).sigmoid())
+
+    net.encoder = gates = Channels(net.encoder, widths, convs, initial, probabilities, apart=True)
     sgd = SGD(gates.values.parameters(), learning_rate, momentum)
     live.keep(net=net, weights=weights, sgd=sgd)
     rate = strength / float(cost(convs, gates.counts, unit))
 
-    def expected(logits: Sequence[Tensor]) -> float:
-        return float(cost(convs, [each.detach().sigmoid().sum() for each in logits]))
+    def expected() -> float:
+        return float(cost(convs, [probabilities(each.detach()).sum() for each in gates.values]))
+
+    def price(counts: Sequence[int]) -> float:
+        return live.cost(space.member(widths.nearest(counts)))
 
     warm, steps = round(warmup * live.epochs), live.steps()
     for epoch in live.rounds():
         for step, (batch,) in enumerate(live.batches()):
             now = temperature(tau, epoch * steps + step, annealing)
-            logits = [held(value) for value in gates.values]
-            noise = [logistic(len(each), live.rng) for each in logits]
+            noise = [logistic(each.numel(), live.rng).view_as(each) for each in gates.values]
             masks = [
-                gate(each, now, drawn, straight_through)
-                for each, drawn in zip(logits, noise, strict=True)
+                together(gate(held(each), now, drawn, straight_through))
+                for each, drawn in zip(gates.values, noise, strict=True)
             ]
-            p = [each.sigmoid() for each in logits]
+            p = [probabilities(each) for each in gates.values]
             loss = live.loss(net(batch.x, masks), batch.target)
-            if target is None or expected(logits) > target:
+            if target is None or expected() > target:
                 living = [alive(mask, threshold) for mask in masks]
                 loss = loss + rate * penalty(convs, masks if on_mask else p, living, unit)
             weights.zero_grad()
@@ -115,20 +126,19 @@ def search(
             if epoch >= warm:
                 sgd.step()
             live.samples += 1
-        logits = [held(value.detach()) for value in gates.values]
-        log_p = [options(each, width) for each, width in zip(logits, widths, strict=True)]
+        logits = [tied(held(value.detach())) for value in gates.values]
+        counts, law = export(logits), Law(widths, logits)
+        if target is not None:
+            counts = targeted([each[each > 0] for each in logits], price, target, widths.least)
         yield Choice(
-            nearest(widths, export(logits), among),
-            rank=partial(_rank, log_p),
-            info={
-                "entropy": sum(entropy(each, w) for each, w in zip(log_p, widths, strict=True)),
-                "macs": expected(logits),
-            },
+            space.member(widths.nearest(counts)),
+            rank=partial(_rank, law, space),
+            info={"entropy": law.entropy(), "macs": expected()},
         )
 
 
-def _rank(log_p: Sequence[Tensor], archs: Sequence[Architecture]) -> list[float]:
-    """Return the log-probability of architectures, given that of each layer's options."""
+def _rank(law: Law, space: Space, archs: Sequence[Architecture]) -> list[float]:
+    """Return the log-probability of architectures, NaN of those that differ in other things."""
     return [
-        sum(float(each[option]) for each, option in zip(log_p, arch, strict=True)) for arch in archs
+        law.log_p([o or 0 for o in space.factor(arch)]) if arch in space else nan for arch in archs
     ]

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from nasbench.space import Architecture, Grid, Scale, in_a_row
+import numpy as np
+
+from nasbench.space import Architecture, Grid, Scale, Term, in_a_row
 from nasbench.spaces.blocks.layout import Graph, scaled, single
 
 if TYPE_CHECKING:
@@ -73,13 +75,21 @@ class Width(Grid):
         from nasbench.spaces.blocks.slimmable import SuperChain
 
         scale = scaled(self, scale, (1, 2))
-        widths = list(self.widths(scale).values())
-        return SuperChain(widths, (scale.stride, *STRIDES), scale.depth)
+        return SuperChain([_options(scale)] * 5, (scale.stride, *STRIDES), scale.depth)
 
-    def widths(self, scale: Scale | None = None) -> Mapping[int, tuple[int, ...]]:
+    def widths(self, scale: Scale | None = None) -> Mapping[int, Term]:
         """Return the options of every layer: scaled ones may be equal."""
-        options = tuple(_options(scale or self.scale))
-        return dict.fromkeys(range(len(self.choices)), options)
+        options = np.array(_options(scale or self.scale))
+        return {i: ((i,), options) for i in range(len(self.choices))}
+
+    @property
+    def has_widths(self) -> bool:
+        """All decisions are."""
+        return True
+
+    def only_widths(self, like: Architecture) -> Width:
+        """Return the space itself."""
+        return self
 
 
 def _options(scale: Scale) -> list[int]:

@@ -5,11 +5,13 @@ Numbers are those of section 1.4 of the specification.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise, product
-from math import log
+from math import exp, log
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,7 @@ from nasbench.find import find
 from nasbench.loop import run
 from nasbench.nets import Convolution, count_encoders
 from nasbench.parts.oneshot.channel_gates import (
+    Law,
     alive,
     entropy,
     export,
@@ -31,9 +34,10 @@ from nasbench.parts.oneshot.channel_gates import (
     options,
     penalty,
     temperature,
+    tied,
     together,
 )
-from nasbench.parts.oneshot.channels import Channels, cost, nearest
+from nasbench.parts.oneshot.channels import Channels, Widths, cost
 from nasbench.space import Scale
 from nasbench.spaces.blocks.slimmable import SuperChain
 from nasbench.supernet import Supernet
@@ -47,6 +51,13 @@ NOISE = torch.linspace(0, 1, 400_003, dtype=torch.float64)[1:-1].logit()
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
     monkeypatch.setattr("nasbench.oneshot.RANKED", 4)
+
+
+def plain(widths: Sequence[Sequence[int]]) -> Widths:
+    """Widths that depend on nothing, each by itself."""
+    return Widths(
+        {i: ((i,), np.array(w)) for i, w in enumerate(widths)}, [[i] for i in range(len(widths))]
+    )
 
 
 def gates(logit: float, tau: float) -> Tensor:
@@ -122,6 +133,14 @@ def test_groups() -> None:
     assert together(torch.tensor([[0.0, 0.0], [1.0, 0.3]])).tolist() == [0, 1]
 
 
+def test_logits_of_groups() -> None:
+    p = torch.tensor([[0.2, 0.5, 0.9], [0.3, 0.3, 0.3]], dtype=torch.float64)
+    torch.testing.assert_close(tied(p.logit()).sigmoid(), together(p))
+    one = torch.tensor([[-3.0], [60.0]])
+    torch.testing.assert_close(tied(one), one[:, 0].double())
+    assert tied(torch.tensor([[torch.inf, -1.0]])).tolist() == [torch.inf]
+
+
 # ------------------------------------------------------------------------------------------- price
 
 
@@ -184,9 +203,9 @@ def test_costs_of_a_supernet_are_those_of_its_networks(depth: int) -> None:
     scale = Scale(20, depth, 2)
     net = find("spaces", "width").supernet(scale)
     convs = net.convolutions((3, 15, 15))  # type: ignore[operator]
-    widths = list(where.space.widths(scale).values())
+    widths = Widths.of(where.space, scale)
     for arch in ((0, 1, 2, 3, 4), (4, 0, 4, 1, 1)):
-        counts = [width[option] for width, option in zip(widths, arch, strict=True)]
+        counts = widths.channels(arch)
         ((known, _),) = count_encoders(where.space, [arch], 15, scale)
         assert cost(convs, counts).item() == known.macs
         assert cost(convs, counts, "params").item() == known.params - 2 * depth * sum(counts)  # BN
@@ -198,7 +217,7 @@ def test_costs_of_a_supernet_are_those_of_its_networks(depth: int) -> None:
 def test_export() -> None:
     assert export([torch.tensor([0.1, -3, 2]), torch.tensor([0.0, 1.0])]) == [2, 1]
     shut = torch.full((3,), -1.0)
-    with pytest.raises(BadValue, match="no channel of layer 2 is left: lower the price, or keep"):
+    with pytest.raises(BadValue, match="no channel of width 2 is left: lower the price, or keep"):
         export([torch.ones(3), shut])
     assert export([torch.ones(3), keep_first(shut)]) == [3, 1]
 
@@ -231,16 +250,38 @@ def test_numbers_of_open_gates_are_exact() -> None:
 
 
 def test_nearest_options() -> None:
-    widths = [(2, 4, 6), (1, 5)]
-    assert nearest(widths, [5, 3]) == (1, 0)  # the narrower of two
-    assert nearest(widths, [9, 4]) == (2, 1)
-    assert nearest(widths, [6, 5], [(0, 0), (1, 1), (2, 0)]) == (1, 1)
+    widths = plain([(2, 4, 6), (1, 5)])
+    assert widths.nearest([5, 3]) == [1, 0]  # the narrower of two
+    assert widths.nearest([9, 4]) == [2, 1]
+
+
+def test_the_law_of_members_is_exact() -> None:
+    """Over all words of gates: hidden channels depend on what enters, a group has one number."""
+    terms = {
+        0: ((0,), np.array([1, 3])),
+        1: ((0, 1), np.array([[1, 2], [3, 5]])),
+        2: ((2,), np.array([1, 3])),
+    }
+    widths = Widths(terms, [[0, 2], [1]])
+    logits = [torch.tensor([0.3, -1.0, 2.0]), torch.tensor([-1.0, 0.3, 2.0, 0.1, -0.7])]
+    want: dict[tuple[int, ...], float] = {}
+    p = torch.cat(logits).double().sigmoid()
+    for word in product([0, 1], repeat=8):
+        mask = torch.tensor(word)
+        options = tuple(widths.nearest([sum(word[:3]), sum(word[3:])]))
+        chance = float(torch.where(mask == 1, p, 1 - p).prod())
+        want[options] = want.get(options, 0.0) + chance
+    law = Law(widths, logits)
+    for options in product(range(2), repeat=3):
+        assert exp(law.log_p(options)) == pytest.approx(want.get(options, 0.0))
+    assert law.entropy() == pytest.approx(-sum(q * log(q) for q in want.values()))
 
 
 def test_an_architecture_is_its_likeliest_channels() -> None:
     """Times their weights, at the widest shape."""
     net = SuperChain([(2, 4), (1, 3)], (2, 1))
-    channels = Channels(net, net.widths, net.convolutions((3, 9, 9)), 0.0, torch.sigmoid)
+    widths = plain(net.widths)
+    channels = Channels(net, widths, net.convolutions((3, 9, 9)), 0.0, torch.sigmoid)
     channels.values[0].data = torch.tensor([0.0, 3, -1, 2])
     channels.values[1].data = torch.tensor([-2.0, 1, 0])
     x = torch.randn(4, 3, 9, 9)
@@ -255,7 +296,7 @@ def test_an_architecture_is_its_likeliest_channels() -> None:
 def test_a_supernet_that_is_no_chain() -> None:
     where = table(space="cell").trained_by
     assert where
-    with pytest.raises(NotApplicable, match=r"no plain chain of convolutions: <transnas_cell"):
+    with pytest.raises(NotApplicable, match=r"more than widths is decided about: <transnas_cell"):
         Supernet(where).convolutions()
 
 
@@ -287,11 +328,10 @@ def test_a_price_and_a_target_make_cheaper() -> None:
 
 def test_what_the_runner_refuses() -> None:
     where, budget = table(space="width"), Budget(epochs=1)
-    with pytest.raises(
-        RunnerFailed, match="no architecture of width costs 0 to 5 multiply-adds: all 3,125 cost"
-    ):
+    message = "no architecture of width costs 5 multiply-adds or less: .* cost 7,056 to 107,280"
+    with pytest.raises(RunnerFailed, match=message):
         run("figs", where, [0], budget, target=5.0)
-    with pytest.raises(RunnerFailed, match=r"figs.*, epoch 1: no channel of layer 1 is left"):
+    with pytest.raises(RunnerFailed, match=r"figs.*, epoch 1: no channel of width 1 is left"):
         run("figs", where, [0], budget, first=False, initial=-9.0)
     kept = run("figs", where, [0], budget, initial=-9.0)
     assert kept.arch.tolist() == [[0] * 5]

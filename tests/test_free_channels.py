@@ -23,9 +23,9 @@ from nasbench.parts.oneshot.free_channels import (
     mask,
     right,
     sensitivities,
+    step,
 )
 from nasbench.parts.oneshot.shapes import convolution
-from nasbench.runners.cafenet import step
 from nasbench.supernet import Masks, OneShot
 from tests.test_one_shot import table, trial
 
@@ -271,7 +271,7 @@ def test_a_choice_costs_no_more_than_the_target(live: OneShot, sharing: str, sea
 @pytest.mark.parametrize(
     ("params", "why"),
     [
-        ({"target": 10}, "costs 0 to 10 multiply-adds: all 3,125 cost 7,056 to 107,280"),
+        ({"target": 10}, "costs 10 multiply-adds or less: those .* cost 7,056 to 107,280"),
         ({"sharing": "none"}, r"'none', 'evolution': of \('free', 'fixed', 'bil"),
         ({"offset": -1}, "offset -1"),
     ],

@@ -21,6 +21,7 @@ from nasbench.benchmark import home, trainable
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, NotApplicable, RunnerFailed
 from nasbench.loop import Method, run, run_method
+from nasbench.recipe import Trainable
 from nasbench.search import Choice, Problem, Training
 from nasbench.space import Scale
 from nasbench.store import RECIPES, write
@@ -31,6 +32,7 @@ from tests.made_up import CHEAP, ONE_SHOT, made_up
 from tests.shapes import BENCHMARK
 
 torch = pytest.importorskip("torch")
+from nasbench.nets import count_encoders  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 SHAPES = str(ROOT / "tests" / "shapes.py")
@@ -43,6 +45,9 @@ TWO = Budget(epochs=2)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
 
+
+LIKE = "18_c8_2:k3c8x1-k5sc8x1_1:k5shc24x4-k5sc16x3_2:k3hc48x6-k3sc32x2_c96"
+"""A member of `mbconv`."""
 
 WIDTHS = [runner for runner in ONE_SHOT if "widths" in Method(runner).needs]
 
@@ -79,7 +84,7 @@ def without_seconds(traces: Traces) -> Traces:
 def test_runs_on_every_space(runner: str, space: str) -> None:
     if runner in WIDTHS and space != "width":
         where = table(space=space)
-        with pytest.raises(NotApplicable, match=f"{runner} needs widths to decide about"):
+        with pytest.raises(NotApplicable, match=f"{runner} needs widths of single layers"):
             trial(runner, where)
         return
     where = table(space=space)
@@ -195,17 +200,61 @@ def test_live_answers_train_the_last_choice_alone(runner: str) -> None:
         assert [arch for arch, _ in zip(*evaluate.ranked(), strict=True)] == [last]
 
 
-@pytest.mark.parametrize("runner", [runner for runner in ONE_SHOT if runner not in WIDTHS])
-def test_runs_where_members_cannot_be_listed(runner: str) -> None:
+def unlisted() -> Trainable:
     where, _ = trainable(f"{SHAPES}/mbconv/class_scene")
-    where = replace(
-        where, recipe=replace(where.recipe, train=64, batch=16, epochs=1, scale=Scale(8, 1, 2))
-    )
+    recipe = replace(where.recipe, train=64, batch=16, epochs=1, scale=Scale(8, 1, 2))
+    return replace(where, recipe=recipe)
+
+
+@pytest.mark.parametrize("runner", ONE_SHOT)
+def test_runs_where_members_cannot_be_listed(runner: str) -> None:
+    """Of a width method the choice is within its target, and all but widths is as was told."""
+    where = unlisted()
+    told = {"like": LIKE, "target": 150_000} if runner in WIDTHS else {}
     with FromTraining(where) as evaluate:
-        method = Method(runner, CHEAP.get(runner, {}))
+        method = Method(runner, {**CHEAP.get(runner, {}), **told})
         traces = run_method(method, evaluate, [0], Budget(epochs=1))
-    assert tuple(traces.arch[0].tolist()) in where.space
+    arch = tuple(traces.arch[0].tolist())
+    assert arch in where.space
     assert np.isfinite(traces.value).all()
+    if runner in WIDTHS:
+        assert arch in where.space.only_widths(where.space.read(LIKE))
+        ((counts, _),) = count_encoders(where.space, [arch], 16, where.recipe.scale)
+        assert counts.macs <= 150_000
+
+
+@pytest.mark.parametrize("runner", WIDTHS)
+def test_what_can_be_told_of_widths(runner: str) -> None:
+    where = unlisted()
+    with FromTraining(where) as evaluate:
+        wrong: list[tuple[dict[str, Any], str]] = [
+            ({"like": "24_c8"}, f"{runner}:like=24_c8, seed 0, epoch 1: '24_c8' is not in mbconv"),
+            ({"like": LIKE, "target": 9}, "(cost|the least is) 45,928(, the most| to) 795,648"),
+        ]
+        for told, message in wrong:
+            with pytest.raises(RunnerFailed, match=message):
+                run_method(Method(runner, told), evaluate, [0], Budget(epochs=1))
+
+
+@pytest.mark.parametrize("runner", WIDTHS)
+def test_architectures_that_differ_in_more_than_widths_have_no_rank(
+    runner: str, tmp_path: Path
+) -> None:
+    from nasbench.supernet import OneShot
+
+    where, rng = unlisted(), np.random.default_rng(0)
+    with FromTraining(where) as evaluate:
+        live = OneShot(where, 0, 1, rng, tmp_path / "state")
+        problem = replace(evaluate.problem(Budget(epochs=1)), live=live)
+        method = Method(runner, {**CHEAP.get(runner, {}), "like": LIKE})
+        choice = next(method.begin(problem, rng, runner))
+    assert isinstance(choice, Choice)
+    assert choice.rank is not None
+    other = where.space.read(LIKE.replace("1:k5sh", "2:k5sh"))
+    found = choice.rank([choice.arch, other])
+    assert np.isnan(found).tolist() == [False, True]
+    assert live.net is not None
+    assert np.isnan(live.score(live.net, [choice.arch, other])).tolist() == [False, True]
 
 
 # ------------------------------------------------------------------------------------- the harness

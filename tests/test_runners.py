@@ -514,6 +514,7 @@ def test_a_runner_lives_in_a_users_file(tmp_path: Path, table: Table) -> None:
         ("random_search", {}),
         ("regularized_evolution:population=50:tournament=10", {"population": 50, "tournament": 10}),
         ("local_search:first=False", {"first": False}),
+        ("ows:like=12_c8_1:k3c8x1-k3c8x1:steps=9", {"like": "12_c8_1:k3c8x1-k3c8x1", "steps": 9}),
     ],
 )
 def test_a_method_reads_as_it_is_written(text: str, params: dict[str, object]) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nasbench.benchmark import trainable
 from nasbench.errors import BadValue, NotApplicable, RunnerFailed
 from nasbench.find import find
 from nasbench.latency import Latencies
@@ -16,12 +18,13 @@ from nasbench.parts.chain import cost, viterbi
 from nasbench.space import Scale
 
 torch = pytest.importorskip("torch")
+from nasbench.nets import count_encoders  # noqa: E402
 from nasbench.parts.oneshot.priced import priced  # noqa: E402
-from nasbench.parts.oneshot.prices import Decoder, pair_costs  # noqa: E402
+from nasbench.parts.oneshot.prices import Decoder, Layers, pair_costs  # noqa: E402
 from nasbench.parts.oneshot.sandwich import Windows, draw, sandwich  # noqa: E402
 from nasbench.parts.oneshot.schedules import log_linear  # noqa: E402
 from nasbench.supernet import OneShot, Supernet, path  # noqa: E402
-from tests.test_one_shot import table, trial  # noqa: E402
+from tests.test_one_shot import SHAPES, table, trial  # noqa: E402
 
 WIDTH = find("spaces", "width")
 WIDEST, NARROWEST = (4,) * 5, (0,) * 5
@@ -151,6 +154,42 @@ def test_multiply_adds_are_exact() -> None:
     by_price = Decoder.of(some, None, "macs", "cpu", "lagrange", 12)
     gamma = by_price.gamma(good)
     assert by_price.choice(good, some).arch == viterbi(good, by_price.parts, gamma)
+
+
+def test_layers_of_inverted_residuals_are_a_chain() -> None:
+    """A state is an expansion and channels: costs are exact, and so is the best path."""
+    mbconv, like = (
+        find("spaces", "mbconv"),
+        "12_c8_1:k3c8x1-k3c8x1_1:k5shc16x1-k3c16x1_1:k3sc32x1-k3c32x1_c96",
+    )
+    where, _ = trainable(f"{SHAPES}/mbconv/class_scene")
+    where = replace(where, recipe=replace(where.recipe, scale=Scale(8, 1, 2)))
+    some = OneShot(where, 0, 1, np.random.default_rng(0), Path("none"))
+    space = some.only_widths(like)
+    layers, rng = Layers(space), np.random.default_rng(0)
+    assert layers.sizes == [15, 15, 15]
+    paths = [tuple(rng.integers(15, size=3).tolist()) for _ in range(20)]
+    archs = layers.archs(paths)
+    assert [layers.path(arch) for arch in archs] == paths
+    assert layers.options([[7, 0, 14]]).tolist() == [[2, 1, 0, 0, 4, 2]]
+    pairs = pair_costs(some)
+    assert cost(pairs, paths).tolist() == [some.cost(arch) for arch in archs]
+    counted = [c.macs for c, _ in count_encoders(mbconv, archs[:3], 16, where.recipe.scale)]
+    assert cost(pairs, paths[:3]).tolist() == counted
+    good = [rng.normal(size=15) for _ in range(3)]
+    decoder = Decoder.of(some, None, "macs", "cpu", "exact", 12)
+    found = decoder.choice(good, some)
+    every = np.array(list(np.ndindex(15, 15, 15)))
+    within = cost(pairs, every) <= decoder.target
+    assert found.arch in space
+    assert found.info["macs"] == found.info["cost"] <= decoder.target
+    best = sum(u[every[:, i]] for i, u in enumerate(good))[within].max()
+    assert found.info["utility"] == pytest.approx(best)
+    assert found.rank is not None
+    other = mbconv.read(like.replace("12_", "24_"))
+    ranked = np.array(found.rank([found.arch, other]))
+    assert ranked[0] == found.info["utility"]
+    assert np.isnan(ranked[1])
 
 
 def file(where: Path, **other: Any) -> str:

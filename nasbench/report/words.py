@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nasbench.loop import parameters
 from nasbench.report.page import File
 from nasbench.table import Table
 
@@ -23,9 +24,9 @@ NONE = "-"
 
 def shown(method: str) -> str:
     """Write a method for people: `a_b:c=1` as "a b (c=1)"."""
-    name, *parameters = method.split(":")
+    name, *pairs = parameters(method)
     name = name if name.endswith(".py") else name.replace("_", " ")
-    return f"{name} ({', '.join(parameters)})" if parameters else name
+    return f"{name} ({', '.join(pairs)})" if pairs else name
 
 
 def listed(words: Sequence[str]) -> str:

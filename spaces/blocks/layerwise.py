@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import accumulate, product
 from math import floor
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from nasbench.space import Architecture, Grid, Price, Scale, Term, in_a_row, macs
+from nasbench.space import Architecture, Grid, Price, Scale, Space, Term, in_a_row, macs
 from nasbench.spaces.blocks.layout import Edge, Graph, scaled
 
 if TYPE_CHECKING:
@@ -209,17 +209,21 @@ class LayerWise(Grid):
     middle of squeeze-and-excitation. The head is a 1x1 convolution with BN to so many channels.
     """
 
-    resolutions: ClassVar[tuple[int, ...]]
-    stems: ClassVar[tuple[int, ...]]
-    stages: ClassVar[tuple[Stage, ...]]
-    heads: ClassVar[tuple[int, ...]]
-    activation: ClassVar[str] = "relu"
+    resolutions: tuple[int, ...]
+    stems: tuple[int, ...]
+    stages: tuple[Stage, ...]
+    heads: tuple[int, ...]
+    activation: str = "relu"
     """Of stem and head."""
-    divisor: ClassVar[int] = 8
+    divisor: int = 8
 
     scale: Scale
 
+    pixels: int
+    """A side of the whole input."""
+
     def __init__(self) -> None:
+        self.pixels = self.resolutions[-1]
         self.choices = tuple(len(options) for options in self._slots if len(options) > 1)
 
     @cached_property
@@ -378,7 +382,7 @@ class LayerWise(Grid):
 
     def terms(self, side: int, scale: Scale | None = None, price: Price = macs) -> list[Term]:
         """Return resolution, stem, each layer behind each that may be before it, and the head."""
-        scale, most, act = scaled(self, scale, (1, 2)), self.resolutions[-1], self.activation
+        scale, most, act = scaled(self, scale, (1, 2)), self.pixels, self.activation
 
         def wide(channels: int) -> int:
             return self.wide([channels], scale)[0]
@@ -476,8 +480,8 @@ class LayerWise(Grid):
             return self.wide([channels], scale)[0]
 
         layers: list[Subsample | Convolution | Inverted] = []
-        if plan.resolution != self.resolutions[-1]:
-            layers.append(Subsample(plan.resolution, self.resolutions[-1]))
+        if plan.resolution != self.pixels:
+            layers.append(Subsample(plan.resolution, self.pixels))
         layers.append(Convolution(3, act, 3, width := wide(plan.stem), scale.stride))
         for stride, block in self._built(plan):
             layers += self._layer(width, block, stride, scale)
@@ -495,6 +499,20 @@ class LayerWise(Grid):
             made.append(Inverted(block.kernel, block.activation, c_in, *ends))
             c_in = c_out
         return made
+
+    @property
+    def has_widths(self) -> bool:
+        """Every layer has its own, and where some expand, the others keep their channels."""
+        return not any(
+            stage.tied or (len(stage.expansions) == 1 and stage.expansions != (1,))
+            for stage in self.stages
+        )
+
+    def only_widths(self, like: Architecture) -> Space:
+        """Return the members that differ from one in channels and expansions of what it builds."""
+        from nasbench.spaces.blocks.pinned import OnlyWidths
+
+        return OnlyWidths(self, like) if self.has_widths else super().only_widths(like)
 
     def build(self, arch: Architecture, scale: Scale | None = None) -> nn.Module:
         """Build the encoder; weights are drawn as torch does by default."""

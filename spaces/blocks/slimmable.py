@@ -233,9 +233,12 @@ class SuperInverted(nn.Module):
             y = same if y is None else y + same
         assert y is not None
         y = masked(activated(_mixed(kernels, self._kernel, y)), hidden)
-        y = _mixed(
-            squeezes, lambda o: self._squeeze(hidden) if self.stage.squeezes[o] else _same, y
-        )
+        middle = [(rounded(c // 4, self.divisor), weight) for c, weight in hidden]
+
+        def squeezed(x: Tensor) -> Tensor:
+            return self._squeezed(x, max(c for c, _ in middle), lambda y: masked(y, middle))
+
+        y = _mixed(squeezes, lambda o: squeezed if self.stage.squeezes[o] else _same, y)
         leaving = [(self.stage.channels[option], weight) for option, weight in channels.items()]
         y = self.narrow(y, max(c for c, _ in leaving))
         y = multiplied(masked(y, leaving), leaving)
@@ -259,24 +262,74 @@ class SuperInverted(nn.Module):
 
         return run
 
-    def _squeeze(self, hidden: Shares) -> Callable[[Tensor], Tensor]:
+    def _squeezed(self, x: Tensor, most: int, limit: Callable[[Tensor], Tensor]) -> Tensor:
+        """Squeeze and excite by the first `most` channels of the middle, which are masked."""
         pool, first, act, second, gate = self.squeeze.gate
         assert isinstance(first, nn.Conv2d)
         assert isinstance(second, nn.Conv2d)
         one, other = first.bias, second.bias
         assert one is not None
         assert other is not None
-        middle = [(rounded(c // 4, self.divisor), weight) for c, weight in hidden]
-        most = max(c for c, _ in middle)
+        n = x.shape[1]
+        y = act(F.conv2d(pool(x), first.weight[:most, :n], one[:most]))
+        y = F.conv2d(limit(y), second.weight[:n, :most], other[:n])
+        out: Tensor = x * gate(y)
+        return out
 
-        def run(x: Tensor) -> Tensor:
-            n = x.shape[1]
-            y = act(F.conv2d(pool(x), first.weight[:most, :n], one[:most]))
-            y = F.conv2d(masked(y, middle), second.weight[:n, :most], other[:n])
-            out: Tensor = x * gate(y)
-            return out
+    def by_masks(self, x: Tensor, entering: Tensor, word: Masks) -> tuple[Tensor, Tensor]:
+        """Do the same by masks (1 or B, C, 1, 1) of channels that enter, and of this layer's own.
 
-        return run
+        In `word` expansions and channels are masks of hidden and of leaving ones; options that are
+        no masks are single ones. Where the same channels are open as entered, these are not widened
+        and are added to what leaves, as in the network that has no others. The middle of
+        squeeze-and-excitation follows from how many hidden channels are not 0.
+        """
+        kernels, squeezes, activations, expansions, channels = word
+        assert not isinstance(kernels, Tensor)
+        assert not isinstance(squeezes, Tensor)
+        assert not isinstance(activations, Tensor)
+        act = ACTIVATIONS[self.stage.activations[min(activations)]]()
+        hidden, leaving = entering, opened(channels, self.stage.channels)
+        y = x
+        if isinstance(expansions, Tensor):
+            hidden = opened(expansions, ())
+            y = act(self.widen(x, n := hidden.shape[1]))
+            if bool((same := _same_channels(entering, hidden)).any()):
+                y = torch.where(same, _padded(x, n), y)
+        y = hidden * act(self._kernel(min(kernels))(y))
+        if self.stage.squeezes[min(squeezes)]:
+            number = torch.arange(n := hidden.shape[1] + 1)
+            middles = torch.tensor([rounded(c // 4, self.divisor) for c in range(n)])
+            middle = middles[(hidden != 0).sum(1)][:, None]  # (1 or B, 1, 1, 1)
+            most = int(middle.max())
+            y = self._squeezed(y, most, lambda y: y * (number[:most, None, None] < middle))
+        y = leaving * self.narrow(y, n := leaving.shape[1])
+        if self.stride == 1 and bool((same := _same_channels(entering, leaving)).any()):
+            y = y + torch.where(same, _padded(x, n), 0.0)
+        return y, leaving
+
+    def convolutions(
+        self, ends: tuple[int | None, int | None, int | None], before: int, after: int
+    ) -> list[Convolution]:
+        """List those of a layer whose other decisions have one option.
+
+        `ends` are the factors that enter, are hidden and leave; so many pixels enter and leave.
+        """
+        entering, hidden, leaving = ends
+        found = []
+        if hidden is None:
+            hidden = entering
+        else:
+            found.append(Convolution(self.widen.conv, entering, hidden, before))
+        (depthwise,) = self.depthwise
+        assert isinstance(depthwise, nn.Conv2d)
+        found.append(Convolution(depthwise, hidden, hidden, after))
+        if any(self.stage.squeezes):
+            _, first, _, second, _ = self.squeeze.gate
+            assert isinstance(first, nn.Conv2d)
+            assert isinstance(second, nn.Conv2d)
+            found += [Convolution(first, hidden, None, 1), Convolution(second, None, hidden, 1)]
+        return [*found, Convolution(self.narrow.conv, hidden, leaving, after)]
 
     def copy_into(self, options: Sequence[int], alone: InvertedResidual) -> None:
         """Copy the weights of one combination, given by its options, into its own block."""
@@ -297,6 +350,25 @@ class SuperInverted(nn.Module):
 
 def _same(x: Tensor) -> Tensor:
     return x
+
+
+def opened(mix: Mix | Tensor, options: Sequence[int]) -> Tensor:
+    """Return a mask as (1 or B, C, 1, 1); of a single option it is that of its channels."""
+    if isinstance(mix, Tensor):
+        return mix[None, :, None, None] if mix.dim() == 1 else mix
+    (option,) = mix
+    return torch.ones(1, options[option], 1, 1)
+
+
+def _padded(x: Tensor, channels: int) -> Tensor:
+    """Return the first channels; zeros beyond those that there are."""
+    return F.pad(x, (0, 0, 0, 0, 0, channels - x.shape[1]))
+
+
+def _same_channels(one: Tensor, other: Tensor) -> Tensor:
+    """Say of which images (1 or B, 1, 1, 1) two masks are the same."""
+    most = max(one.shape[1], other.shape[1])
+    return (_padded(one, most) == _padded(other, most)).all(1, keepdim=True)
 
 
 def recorded(*weights: Tensor | None) -> torch.set_grad_enabled:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nasbench.nets import Features, Mix, Word, shared
+from nasbench.nets import Convolution, Features, Masks, Mix, Word, shared
 from nasbench.space import Scale
 from nasbench.spaces.blocks.layerwise import LayerWise
 from nasbench.spaces.blocks.mobile import ACTIVATIONS
@@ -22,6 +23,7 @@ from nasbench.spaces.blocks.slimmable import (
     both,
     masked,
     multiplied,
+    opened,
     recorded,
 )
 
@@ -60,20 +62,54 @@ class SuperLayers(nn.Module):
         """Return the shapes that features of an image (C, H, W) can have."""
         found = []
         for pixels in self.space.resolutions:
-            size = [max(1, n * pixels // self.space.resolutions[-1]) for n in shape[1:]]
+            size = [max(1, n * pixels // self.space.pixels) for n in shape[1:]]
             for stride in (self.stride, *(stage.stride for stage in self.space.stages)):
                 size = [-(-n // stride) for n in size]
             found += [(channels, size[0], size[1]) for channels in self.heads]
         return list(dict.fromkeys(found))
 
-    def forward(self, x: Tensor, word: Word) -> Features:
-        """Turn images (B, 3, H, W) into features (B, C, h, w) of each resolution and head."""
+    def convolutions(self, shape: tuple[int, int, int]) -> list[Convolution]:
+        """List them from the image (C, H, W) on; of a space that decides about widths alone."""
+        (pixels,), whole = self.space.resolutions, self.space.pixels
+        sides = [max(1, n * pixels // whole) for n in shape[1:]]
+        factors = iter(self.space.slots([*range(len(self.space.choices))], -1)[1:])
+
+        def told(n: int) -> list[int | None]:
+            return [None if (factor := next(factors)) < 0 else factor for _ in range(n)]
+
+        def area(stride: int) -> int:
+            sides[:] = [-(-n // stride) for n in sides]
+            return prod(sides)
+
+        (before,) = told(1)
+        found = [Convolution(self.stem.conv, None, before, area(self.stride))]
+        for block in self._single:
+            *_, hidden, leaving = told(6)
+            pixels = area(1)
+            found += block.convolutions((before, hidden, leaving), pixels, area(block.stride))
+            before = leaving
+        (last,) = told(1)
+        return [*found, Convolution(self.head.conv, before, last, area(1))]
+
+    @property
+    def _single(self) -> list[SuperInverted]:
+        """The blocks of stages of one layer, which is one block."""
+        return [layers[0][0] for layers in self.blocks]  # type: ignore[index]
+
+    def forward(self, x: Tensor, word: Word | Masks) -> Features:
+        """Turn images (B, 3, H, W) into features (B, C, h, w) of each resolution and head.
+
+        Widths may be masks where other decisions have one option; features are then the widest.
+        """
         resolutions, *rest = self.space.slots(word, {0: None})
+        assert not isinstance(resolutions, Tensor)
+        masks = any(isinstance(mix, Tensor) for mix in word)
+        encode: Callable[[Tensor, Any], Features] = self._by_masks if masks else self._encode
         features: Features = []
         for option, weight in resolutions.items():
-            pixels, most = self.space.resolutions[option], self.space.resolutions[-1]
+            pixels, most = self.space.resolutions[option], self.space.pixels
             with recorded(weight):
-                given = self._encode(x if pixels == most else Gather(pixels, most)(x), rest)
+                given = encode(x if pixels == most else Gather(pixels, most)(x), rest)
             features += [(both(weight, each), y) for each, y in given]
         return features
 
@@ -100,6 +136,16 @@ class SuperLayers(nn.Module):
         heads = _shares(next(said), self.heads)
         y = self.act(self.head(x, max(c for c, _ in heads)))
         return [(weight, y[:, :c]) for c, weight in heads]
+
+    def _by_masks(self, x: Tensor, rest: Sequence[Mix | Tensor]) -> Features:
+        said = iter(rest)
+        mask = opened(next(said), self.stems)
+        x = mask * self.act(self.stem(x, mask.shape[1], self.stride))
+        for block in self._single:
+            _, *word = (next(said) for _ in range(6))
+            x, mask = block.by_masks(x, mask, word)
+        mask = opened(next(said), self.heads)
+        return [(None, mask * self.act(self.head(x, mask.shape[1])))]
 
     def copy_into(self, options: Sequence[int | None], encoder: nn.Sequential) -> None:
         """Copy the weights of one architecture, given by its options, into its own encoder."""

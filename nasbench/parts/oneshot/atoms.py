@@ -6,7 +6,7 @@ f_b, so that over all channels the mean price is 1. Scales that have vanished ar
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from nasbench.parts.oneshot.channels import cost
 
 
 def costs(convs: Sequence[Convolution], counts: Sequence[int]) -> list[float]:
-    """Return the multiply-adds f of one channel of each factor: of what it enters and leaves.
+    """Return the multiply-adds f of one channel of each group: of what it enters and leaves.
 
     Where neighbours are cut, too, those between the two count twice.
     """
@@ -92,22 +92,19 @@ def living(sizes: Sequence[Tensor], threshold: float, least: Sequence[int]) -> l
 
 
 def targeted(
-    sizes: Sequence[Tensor], convs: Sequence[Convolution], target: float, least: Sequence[int]
-) -> list[Tensor]:
-    """Say which channels (C,) stay when the smallest go, until the cost is at most `target`.
+    sizes: Sequence[Tensor],
+    price: Callable[[Sequence[int]], float],
+    target: float,
+    least: Sequence[int],
+) -> list[int]:
+    """Return how many channels stay when the smallest go, until their `price` is at most `target`.
 
-    One after the other by |gamma|, of all factors together; what is saved is counted exactly, where
-    neighbours go, too. So many of each factor stay, whatever the target.
+    One after the other by size, of all groups together. So many of each stay, whatever the target.
     """
-    kept = [torch.ones(len(size), dtype=torch.bool) for size in sizes]
     counts = [len(size) for size in sizes]
     owner = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(counts)).tolist()
-    place = [i for n in counts for i in range(n)]
     for channel in torch.cat(list(sizes)).argsort(stable=True).tolist():
-        if float(cost(convs, counts)) <= target:
+        if price(counts) <= target:
             break
-        factor = owner[channel]
-        if counts[factor] > least[factor]:
-            kept[factor][place[channel]] = False
-            counts[factor] -= 1
-    return kept
+        counts[owner[channel]] -= counts[owner[channel]] > least[owner[channel]]
+    return counts

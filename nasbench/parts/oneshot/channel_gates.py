@@ -11,13 +11,16 @@ m is never exactly 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
 
 import torch
 from torch import Generator, Tensor
 
 from nasbench.errors import BadValue
 from nasbench.nets import Convolution
-from nasbench.parts.oneshot.channels import Unit, coefficient, entering
+from nasbench.parts.oneshot.channels import Unit, Widths, coefficient, entering, leaving
 
 
 def logistic(n: int, rng: Generator) -> Tensor:
@@ -57,6 +60,12 @@ def together(p: Tensor) -> Tensor:
     return 1 - (1 - p).prod(-1)
 
 
+def tied(logits: Tensor) -> Tensor:
+    """Return the logits (...,) of `together`, given those of a group's gates, the last axis."""
+    shut = torch.nn.functional.softplus(logits.double()).sum(-1)  # -log prod(1 - p)
+    return shut + torch.log(-torch.expm1(-shut))
+
+
 def alive(gates: Tensor, threshold: float = 0.1) -> Tensor:
     """Say which gates (C,) let something through."""
     return gates >= threshold
@@ -70,30 +79,30 @@ def penalty(
 ) -> Tensor:
     """Return the sum of k (A_in sum r_out + A_out sum r_in), depthwise k (sum r_in + sum r_out).
 
-    `r` are probabilities or gates (C,) of each factor, A the number of `living` ones, without a
+    `r` are probabilities or gates (C,) of each group, A the number of `living` ones, without a
     slope. If all are 1 it is twice the cost.
     """
     a = [each.detach().sum().double() for each in living]
     sums = [each.sum().double() for each in r]
     terms = []
     for conv in convs:
-        k, out = coefficient(conv, unit), conv.leaving
+        k, r_out, a_out = coefficient(conv, unit), leaving(conv, sums), leaving(conv, a)
         if conv.depthwise:
-            terms.append(k * 2 * sums[out])
+            terms.append(k * 2 * r_out)
             continue
-        terms.append(k * (entering(conv, a) * sums[out] + a[out] * entering(conv, sums)))
+        terms.append(k * (entering(conv, a) * r_out + a_out * entering(conv, sums)))
     return torch.stack(terms).sum()
 
 
 def export(logits: Sequence[Tensor]) -> list[int]:
-    """Return how many gates of each factor are likelier open than not, l > 0.
+    """Return how many gates of each group are likelier open than not, l > 0.
 
-    Raises `BadValue` for a factor without one; `keep_first` makes sure that there is.
+    Raises `BadValue` for a group without one; `keep_first` makes sure that there is.
     """
     found = [int((each > 0).sum()) for each in logits]
     if 0 in found:
         raise BadValue(
-            f"no channel of layer {found.index(0) + 1} is left: lower the price, or keep the first"
+            f"no channel of width {found.index(0) + 1} is left: lower the price, or keep the first"
         )
     return found
 
@@ -124,3 +133,51 @@ def entropy(log_p: Tensor, widths: Sequence[int]) -> float:
     """Return the entropy of `options`, in nats; equal widths are one option."""
     alone = [widths.index(width) for width in dict.fromkeys(widths)]
     return float(torch.special.entr(log_p[alone].exp()).sum())
+
+
+@dataclass(frozen=True)
+class Law:
+    """How likely each member of a space is the one whose channels are nearest to the open gates.
+
+    Exactly: numbers of open gates are independent, and hidden ones are compared with what the
+    channels that enter allow. `logits` (C,) are those of each group.
+    """
+
+    widths: Widths
+    logits: Sequence[Tensor]
+
+    @cached_property
+    def _tables(self) -> list[Tensor]:
+        """The log-probability of options, as `Space.widths` has their channels."""
+        found = []
+        for logits, group in zip(self.logits, self.widths.groups, strict=True):
+            _, table = self.widths.terms[group[0]]
+            rows = table.reshape(-1, table.shape[-1]).tolist()
+            found.append(torch.stack([options(logits, row) for row in rows]).reshape(table.shape))
+        return found
+
+    def log_p(self, chosen: Sequence[int]) -> float:
+        """Return the log-probability of a member; - infinity where a group's widths differ."""
+        total = 0.0
+        for log_p, group in zip(self._tables, self.widths.groups, strict=True):
+            factors, _ = self.widths.terms[group[0]]
+            if len({chosen[f] for f in group}) > 1:
+                return -inf
+            total += float(log_p[tuple(chosen[f] for f in factors)])
+        return total
+
+    def entropy(self) -> float:
+        """Return the entropy in nats."""
+        total = 0.0
+        for log_p, group in zip(self._tables, self.widths.groups, strict=True):
+            factors, table = self.widths.terms[group[0]]
+            if len(factors) == 1:
+                total += entropy(log_p, table.tolist())
+                continue
+            before = self.widths.owner[factors[0]]
+            channels = self.widths.terms[factors[0]][1].tolist()
+            for c in dict.fromkeys(channels):
+                row = channels.index(c)
+                p = float(self._tables[before][row].exp())
+                total += p * entropy(log_p[row], table[row].tolist())
+        return total

@@ -1,20 +1,24 @@
 """Channels that a search tells apart one by one: what they cost, and how they are taken away.
 
 A factor of the space is a width; its channels are those of the widest option, in any order. Costs
-are bilinear: a convolution between a and b channels takes k a b.
+are bilinear: a convolution between a and b channels takes k a b. So the middle of
+squeeze-and-excitation counts as that of the widest, and an expansion of 1 as if it widened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from nasbench.nets import Convolution, Features, Masks
-from nasbench.space import Architecture
+from nasbench.space import Scale, Space, Term
 
 Unit = Literal["macs", "params"]
 
@@ -33,50 +37,103 @@ def entering(conv: Convolution, numbers: Sequence[Tensor]) -> Tensor:
     return numbers[conv.entering]
 
 
+def leaving(conv: Convolution, numbers: Sequence[Tensor]) -> Tensor:
+    """Return what is known of the channels that leave, as `entering`."""
+    if conv.leaving is None:
+        return torch.tensor(conv.layer.weight.shape[0], dtype=torch.float64)
+    return numbers[conv.leaving]
+
+
 def cost(
     convs: Iterable[Convolution], channels: Sequence[Tensor | float], unit: Unit = "macs"
 ) -> Tensor:
-    """Return the cost of so many channels of each factor, with its slopes.
+    """Return the cost of so many channels of each group, with its slopes.
 
     Of expected numbers sum p it is the expected cost, where no convolution is within a factor.
     """
     numbers = [torch.as_tensor(n).double() for n in channels]
     each = [
         coefficient(conv, unit)
-        * numbers[conv.leaving]
+        * leaving(conv, numbers)
         * (1 if conv.depthwise else entering(conv, numbers))
         for conv in convs
     ]
     return torch.stack(each).sum()
 
 
-def nearest(
-    widths: Sequence[Sequence[int]],
-    channels: Sequence[int],
-    among: Collection[Architecture] | None = None,
-) -> Architecture:
-    """Return the options whose widths are nearest to these, the narrower ones of equals.
+@dataclass(frozen=True)
+class Widths:
+    """The widths of a space (`Space.widths`), in groups whose channels stand or fall together.
 
-    `among` some architectures it is the first with the least sum of differences.
+    Those that the widest network adds up are one group: its members have the same channels.
     """
 
-    def away(arch: Architecture) -> int:
-        options = zip(widths, arch, channels, strict=True)
-        return sum(abs(width[option] - n) for width, option, n in options)
+    terms: Mapping[int, Term]
+    groups: Sequence[Sequence[int]]
 
-    if among is not None:
-        return min(among, key=away)
-    pairs = zip(widths, channels, strict=True)
-    return tuple(min(range(len(w)), key=lambda o: abs(w[o] - n)) for w, n in pairs)
+    @classmethod
+    def of(cls, space: Space, scale: Scale | None = None) -> Widths:
+        """Group what is added up and has the same options."""
+        terms, groups = space.widths(scale), dict[int, list[int]]()
+        carried = space.carried(space.member([n - 1 for n in space.factors]), scale)
+        for factor, (_, table) in terms.items():
+            source = carried.get(factor)
+            if source is None or not np.array_equal(table, terms[source][1]):
+                source = factor
+            groups[factor] = groups.get(source, [])
+            groups[factor].append(factor)
+        return cls(terms, [group for factor, group in groups.items() if group[0] == factor])
+
+    @cached_property
+    def owner(self) -> Mapping[int, int]:
+        """The group of each factor."""
+        return {factor: g for g, group in enumerate(self.groups) for factor in group}
+
+    @property
+    def most(self) -> list[int]:
+        """The channels of each group's widest option."""
+        return [int(self.terms[group[0]][1].max()) for group in self.groups]
+
+    @property
+    def least(self) -> list[int]:
+        """The channels of each group's narrowest option."""
+        return [int(self.terms[group[0]][1].min()) for group in self.groups]
+
+    def tied(self, convs: Iterable[Convolution]) -> list[Convolution]:
+        """Return convolutions between groups in place of factors."""
+
+        def group(factor: int | None) -> int | None:
+            return None if factor is None else self.owner[factor]
+
+        return [
+            replace(conv, entering=group(conv.entering), leaving=group(conv.leaving))
+            for conv in convs
+        ]
+
+    def channels(self, options: Sequence[int]) -> list[int]:
+        """Return how many channels each factor has."""
+        return [int(table[tuple(options[f] for f in fs)]) for fs, table in self.terms.values()]
+
+    def nearest(self, counts: Sequence[int]) -> list[int]:
+        """Return the options whose channels are nearest to these of each group.
+
+        The narrower ones of equals; hidden ones given the options of what enters.
+        """
+        options: list[int] = []
+        for factor, (factors, table) in self.terms.items():
+            row = table[tuple(options[f] for f in factors[:-1])]
+            options.append(int(abs(row - counts[self.owner[factor]]).argmin()))
+        return options
 
 
 class Channels(nn.Module):
-    """An encoder of widths, run by masks, with a number for each channel, `values[l]` (C,).
+    """An encoder of widths, run by masks, with a number for each channel, `values[g]` (C,).
 
-    A mask is passed on. Of an architecture's c channels of a factor it runs those with the largest
-    weights, and multiplies them by these: `weigh(values[l])`. Features have the widest shape, where
-    0 is in the place of channels that were cut. A state of fewer channels cuts it when it's loaded;
-    `optimizers` of its weights go along.
+    `apart` it has one for each width of the group, (C, k). A mask of each group is passed on. Of an
+    architecture's c channels of a factor it runs those with the largest weights, and multiplies
+    them by these: `weigh(values[g])`. Features have the widest shape, where 0 is in the place of
+    channels that were cut. A state of fewer channels cuts it when it's loaded; `optimizers` of its
+    weights go along. `convs` are between groups.
     """
 
     place: Tensor
@@ -84,39 +141,47 @@ class Channels(nn.Module):
     def __init__(
         self,
         encoder: nn.Module,
-        widths: Sequence[Sequence[int]],
+        widths: Widths,
         convs: Sequence[Convolution],
         first: float,
         weigh: Callable[[Tensor], Tensor] = lambda value: value,
+        apart: bool = False,
     ) -> None:
         super().__init__()
         self.encoder, self.widths, self.convs, self.weigh = encoder, widths, convs, weigh
         self.optimizers: list[Optimizer] = []
-        self.values = nn.ParameterList(torch.full((width[-1],), first) for width in widths)
-        self.register_buffer("place", torch.arange(widths[-1][-1]))
+        each = zip(widths.most, widths.groups, strict=True)
+        self.values = nn.ParameterList(
+            torch.full((n, len(group)) if apart else (n,), first) for n, group in each
+        )
+        self.widest = len(convs[-1].layer.weight)
+        self.register_buffer("place", torch.arange(self.widest))
         self.register_load_state_dict_pre_hook(_cut_to)  # type: ignore[no-untyped-call]
 
     @property
     def counts(self) -> list[int]:
-        """How many channels each factor has."""
+        """How many channels each group has."""
         return [len(value) for value in self.values]
 
     def forward(self, x: Tensor, word: Masks) -> Features:
         """Turn images (B, 3, H, W) into features (B, C, h, w) of the widest."""
-        masks = [
-            mix if isinstance(mix, Tensor) else largest(self.weigh(value), width[min(mix)])
-            for mix, value, width in zip(word, self.values, self.widths, strict=True)
-        ]
+        owner, open_ = self.widths.owner, [mix for mix in word if isinstance(mix, Tensor)]
+        if open_:
+            masks = [open_[owner[factor]] for factor in self.widths.terms]
+        else:
+            weights = [self.weigh(value) for value in self.values]
+            counts = self.widths.channels([min(mix) for mix in word])
+            each = zip(self.widths.terms, counts, strict=True)
+            masks = [largest(weights[owner[factor]], c) for factor, c in each]
         ((_, y),) = self.encoder(x, masks)
-        widest = self.widths[-1][-1]
-        if y.shape[1] == widest:
+        if y.shape[1] == self.widest:
             return [(None, y)]
-        wide = y.new_zeros(len(y), widest, *y.shape[2:])
+        wide = y.new_zeros(len(y), self.widest, *y.shape[2:])
         return [(None, wide.index_copy(1, self.place, y))]
 
     @torch.no_grad()
     def cut(self, keep: Sequence[Tensor]) -> None:
-        """Take channels away for good, all but those to keep, (C,) bool for each factor.
+        """Take channels away for good, all but those to keep, (C,) bool for each group.
 
         Weights and values become smaller ones, and `optimizers` have these, with what they remember
         of them.
@@ -134,7 +199,10 @@ class Channels(nn.Module):
             self.values[i] = smaller(self.values[i], kept)
         for conv in self.convs:
             before = None if conv.entering is None or conv.depthwise else keep[conv.entering]
-            conv.layer.weight = smaller(conv.layer.weight, keep[conv.leaving], before)
+            after = None if conv.leaving is None else keep[conv.leaving]
+            conv.layer.weight = smaller(conv.layer.weight, after, before)
+            if conv.layer.bias is not None:
+                conv.layer.bias = smaller(conv.layer.bias, after)
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["params"] = [cuts.get(weight, (weight,))[0] for weight in group["params"]]
@@ -144,7 +212,8 @@ class Channels(nn.Module):
                         name: _kept(known, axes) if known.shape == weight.shape else known
                         for name, known in optimizer.state.pop(weight).items()
                     }  # Adam counts its steps in a tensor of no axes
-        self.place = self.place[keep[-1]]
+        if (last := self.convs[-1].leaving) is not None:
+            self.place = self.place[keep[last]]
 
 
 def largest(weights: Tensor, c: int) -> Tensor:

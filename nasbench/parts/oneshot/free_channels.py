@@ -12,8 +12,9 @@ slimmable networks, r >= n - 1 any c of n. The paper's own convention could not 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations, product
 from math import comb, gcd, prod
 from typing import NamedTuple, TypeAlias
@@ -21,10 +22,12 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import Optimizer
 
 from nasbench.nets import Masks
-from nasbench.space import Architecture, Space
-from nasbench.supernet import OneShot, path
+from nasbench.space import Architecture, Scale, Space, Term
+from nasbench.supernet import Batch, OneShot, Supernet
 
 Assignment: TypeAlias = tuple[int, ...]
 """The bins that a layer has, counted from 0."""
@@ -123,18 +126,21 @@ def bin_sizes(sensitivity: Sequence[float], beta: float = 1.0) -> list[int]:
     return [max(1, round(most / s)) if s else 1 for s in sensitivity]
 
 
-def aligned(size: int, widths: Sequence[int]) -> int:
+def aligned(size: int, widths: Iterable[int]) -> int:
     """Return the largest size of bins, at most this one, of which all widths are whole numbers."""
-    common = gcd(*widths)
+    common = gcd(*map(int, widths))
     return max(each for each in range(1, min(size, common) + 1) if common % each == 0)
 
 
 @dataclass(frozen=True)
 class FreeWidths:
-    """The widths of a space's factors in bins of `sizes` channels, and where they are free."""
+    """The factors of a space of widths in bins of `sizes` channels, and where they are free.
+
+    Channels that are carried on, through a sum or where nothing widens, are those that entered.
+    """
 
     space: Space
-    widths: Mapping[int, Sequence[int]]
+    scale: Scale | None
     sizes: Mapping[int, int]
     offset: int = 1
     inner: int | None = None
@@ -144,18 +150,18 @@ class FreeWidths:
         cls, live: OneShot, beta: float = 1.0, offset: int = 1, inner: int | None = None
     ) -> FreeWidths:
         """Make bins that cost about as much, of which every width is a whole number."""
-        space = live.where.space
-        widths = space.widths(live.where.recipe.scale)
+        space, scale = live.where.space, live.where.recipe.scale
+        tables = [table for _, table in space.widths(scale).values()]
+        widest = [table.reshape(-1, table.shape[-1])[-1].tolist() for table in tables]
+        fitting = bin_sizes(sensitivities(lambda o: live.cost(space.member(o)), widest), beta)
+        sizes = [
+            aligned(b, table.ravel().tolist()) for b, table in zip(fitting, tables, strict=True)
+        ]
+        return cls(space, scale, dict(enumerate(sizes)), offset, inner)
 
-        def cost(options: tuple[int, ...]) -> float:
-            arch = [n - 1 for n in space.choices]
-            for factor, option in zip(widths, options, strict=True):
-                arch[factor] = option
-            return live.cost(tuple(arch))
-
-        fitting = bin_sizes(sensitivities(cost, list(widths.values())), beta)
-        sizes = {f: aligned(b, widths[f]) for f, b in zip(widths, fitting, strict=True)}
-        return cls(space, widths, sizes, offset, inner)
+    @cached_property
+    def _widths(self) -> Mapping[int, Term]:
+        return self.space.widths(self.scale)
 
     def words(
         self, arch: Architecture, most: int, rng: np.random.Generator, bilateral: bool = False
@@ -164,18 +170,64 @@ class FreeWidths:
 
         `bilateral`: first channels, then last ones, nothing else.
         """
-        options = self.space.factor(arch)
-        built = {f: o for f in self.widths if (o := options[f]) is not None}
-        ends = [(self._bins(f, -1), self._bins(f, o)) for f, o in built.items()]
-        layers = [local(n, c, self.offset, self.inner) for n, c in ends]
+        options, carried = self.space.factor(arch), self.space.carried(arch, self.scale)
+        channels = {f: int(t[tuple(options[g] for g in fs)]) for f, (fs, t) in self._widths.items()}
+        ends = {
+            f: (int(t.max()) // self.sizes[f], channels[f] // self.sizes[f])
+            for f, (_, t) in self._widths.items()
+            if f not in carried
+        }
+        layers = [local(n, c, self.offset, self.inner) for n, c in ends.values()]
         found = assignments(layers, 1 if bilateral else most, rng)
         if bilateral:
-            found.append(tuple(right(n, c) for n, c in ends))
-        return [self._word(options, dict(zip(built, each, strict=True))) for each in found]
+            found.append(tuple(right(n, c) for n, c in ends.values()))
+        return [self._word(dict(zip(ends, each, strict=True)), carried, channels) for each in found]
 
-    def _bins(self, factor: int, option: int) -> int:
-        return self.widths[factor][option] // self.sizes[factor]
+    def _word(
+        self,
+        chosen: Mapping[int, Assignment],
+        carried: Mapping[int, int | None],
+        channels: Mapping[int, int],
+    ) -> Masks:
+        masks: dict[int, Tensor] = {}
+        for f, (_, table) in self._widths.items():
+            here = int(table.max())
+            if f in chosen:
+                masks[f] = mask(chosen[f], self.sizes[f], here)
+            elif (source := carried[f]) is None:
+                masks[f] = mask(range(channels[f]), 1, here)
+            else:
+                entered = masks[source]
+                masks[f] = F.pad(entered, (0, here - len(entered)))
+        return list(masks.values())
 
-    def _word(self, options: Sequence[int | None], chosen: Mapping[int, Assignment]) -> Masks:
-        masks = {f: mask(bins, self.sizes[f], self.widths[f][-1]) for f, bins in chosen.items()}
-        return [masks.get(f, mix) for f, mix in enumerate(path(options))]
+
+def step(
+    live: OneShot,
+    net: Supernet,
+    batch: Batch,
+    words: Sequence[Masks],
+    weights: Optimizer,
+    inner: bool,
+) -> tuple[float, float]:
+    """Step on the mean loss of all words, or on that of the `inner` minimum alone.
+
+    Return the loss, and that of the first word.
+    """
+
+    def loss(word: Masks) -> Tensor:
+        return live.loss(net(batch.x, word), batch.target)
+
+    first: list[float] = []
+    if inner:
+        with torch.no_grad():
+            first = [float(loss(word)) for word in words]
+        words = [words[int(np.argmin(first))]]
+    weights.zero_grad()
+    trained = []
+    for word in words:
+        each = loss(word)
+        (each / len(words)).backward()
+        trained.append(float(each.detach()))
+    weights.step()
+    return float(np.mean(trained)), (first or trained)[0]

@@ -5,17 +5,59 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from nasbench.parts.chain import cost, exact, feasible, pairwise, utility, within
+from nasbench.parts.chain import Path, cost, exact, feasible, pairwise, utility, within
 from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.policy import Floats
 from nasbench.search import Choice
+from nasbench.space import LISTED, Architecture, Space
 from nasbench.supernet import OneShot
 
 Decoding: TypeAlias = Literal["lagrange", "exact"]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The chain that a space of widths is: a layer's state says all of its widths.
+
+    They are what `Space.groups` takes together: hidden and leaving channels of an inverted residual
+    are one state, so that what a layer costs depends on its own and on the one before.
+    """
+
+    space: Space
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """How many states each layer has."""
+        return [prod(shape) for shape in self._shapes]
+
+    @property
+    def _shapes(self) -> list[list[int]]:
+        return [[self.space.factors[f] for f in group] for group in self.space.groups]
+
+    def options(self, states: ArrayLike) -> NDArray[np.int64]:
+        """Return the options (..., factors) of states (..., layers)."""
+        given = np.asarray(states)
+        found = np.empty((*given.shape[:-1], len(self.space.factors)), np.int64)
+        for i, (group, shape) in enumerate(zip(self.space.groups, self._shapes, strict=True)):
+            for factor, options in zip(group, np.unravel_index(given[..., i], shape), strict=True):
+                found[..., factor] = options
+        return found
+
+    def archs(self, paths: Sequence[Path]) -> list[Architecture]:
+        """Return the members that paths, a state a layer, stand for."""
+        return [self.space.member(each) for each in self.options(paths).tolist()]
+
+    def path(self, arch: Architecture) -> Path:
+        """Return the states of a member."""
+        options = np.array(self.space.factor(arch))
+        each = zip(self.space.groups, self._shapes, strict=True)
+        return tuple(int(np.ravel_multi_index(options[[*group]], shape)) for group, shape in each)
 
 
 def pair_costs(live: OneShot, cost: str = "macs", device: str = "cpu") -> list[Floats]:
@@ -24,8 +66,8 @@ def pair_costs(live: OneShot, cost: str = "macs", device: str = "cpu") -> list[F
     `cost` and `device` are those of `priced`. Raises `BadValue` as it does, and where costs are no
     sum over neighbours.
     """
-    price = priced(live, cost, device)
-    return pairwise(lambda archs: np.array([price.of(a) for a in archs]), price.space.factors)
+    price, layers = priced(live, cost, device), Layers(live.where.space)
+    return pairwise(lambda p: [price.of(arch) for arch in layers.archs(p)], layers.sizes)
 
 
 @dataclass(frozen=True)
@@ -57,10 +99,15 @@ class Decoder:
         decoding: Decoding,
         steps: int,
     ) -> Decoder:
-        """Make it of what a runner is told."""
-        costs = pair_costs(live, unit, device)
+        """Make it of what a runner is told; without a target, of the median of all or of 1,000."""
+        costs, sizes = pair_costs(live, unit, device), Layers(live.where.space).sizes
         if target is None:
-            target = float(np.median(cost(costs, list(live.where.space))))
+            some = (
+                list(np.ndindex(*sizes))
+                if live.where.space.size <= LISTED
+                else np.random.default_rng(0).integers(sizes, size=(1000, len(sizes)))
+            )
+            target = float(np.median(cost(costs, some)))
         return cls(costs, target, decoding, steps)
 
     @cached_property
@@ -73,12 +120,19 @@ class Decoder:
         return within(unaries, self.parts, 1.0, steps=self.steps)[1]
 
     def choice(self, unaries: Sequence[Floats], live: OneShot, **info: float) -> Choice:
-        """Choose; rank by the sum of unaries."""
-        arch, gamma = within(unaries, self.parts, 1.0, steps=self.steps)
+        """Choose; rank by the sum of unaries, NaN of architectures that differ in other things."""
+        layers = Layers(live.where.space)
+        path, gamma = within(unaries, self.parts, 1.0, steps=self.steps)
         if self.decoding == "exact":
-            arch = exact(unaries, self.costs, self.target)
+            path = exact(unaries, self.costs, self.target)
+        (arch,) = layers.archs([path])
         told = {"macs": float(live.cost(arch)), "gamma": gamma}
-        told |= {"cost": float(cost(self.costs, arch)), "utility": float(utility(unaries, arch))}
-        return Choice(
-            arch, lambda archs: [float(utility(unaries, each)) for each in archs], {**told, **info}
-        )
+        told |= {"cost": float(cost(self.costs, path)), "utility": float(utility(unaries, path))}
+
+        def rank(archs: Sequence[Architecture]) -> list[float]:
+            return [
+                float(utility(unaries, layers.path(each))) if each in layers.space else np.nan
+                for each in archs
+            ]
+
+        return Choice(arch, rank, {**told, **info})

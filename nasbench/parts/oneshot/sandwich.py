@@ -21,7 +21,7 @@ from nasbench.task import Task
 
 
 def draw(p: Sequence[Floats], k: int, rng: Generator) -> Tensor:
-    """Draw options (k, factors), each factor by itself from its probabilities (options,)."""
+    """Draw states (k, layers), each layer by itself from its probabilities (states,)."""
     each = [torch.multinomial(torch.from_numpy(q), k, True, generator=rng) for q in p]
     return torch.stack(each, 1)
 
@@ -31,8 +31,8 @@ def sandwich(
 ) -> Tensor:
     """Do one step; return for each image (B,) how much better than the widest the random one is.
 
-    That is minus the difference of their losses by the labels, over the number of factors: what one
-    width has part in. `options` (B, factors) are the random widths.
+    That is minus the difference of their losses by the labels, over the number of layers: what one
+    layer has part in. `options` (B, factors) are the random widths.
     """
     sizes, task = live.where.space.factors, live.where.task
     optimizer.zero_grad()
@@ -46,7 +46,7 @@ def sandwich(
     optimizer.step()
     with torch.no_grad():
         losses = [_each(task, output.detach(), batch.target) for output in (widest, output)]
-    return (losses[0] - losses[1]) / len(sizes)
+    return (losses[0] - losses[1]) / len(live.where.space.groups)
 
 
 def _classifies(task: Task) -> bool:
@@ -63,15 +63,14 @@ def _each(task: Task, output: Tensor, target: Tensor) -> Tensor:
 
 
 class Windows(nn.Module):
-    """The latest numbers, `length` at most, that were noted of each option of each factor."""
+    """The latest numbers, `length` at most, that were noted of each state of each layer."""
 
     values: Tensor
     noted: Tensor
 
     @classmethod
-    def of(cls, live: OneShot, epochs: float) -> Windows:
-        """Make them as long as what is drawn in so many epochs, were all options as likely."""
-        sizes = live.where.space.factors
+    def of(cls, live: OneShot, sizes: Sequence[int], epochs: float) -> Windows:
+        """Make them as long as what is drawn in so many epochs, were all states as likely."""
         images = live.steps() * live.where.recipe.batch
         return cls(sizes, max(1, round(epochs * images / max(sizes))))
 
@@ -82,20 +81,20 @@ class Windows(nn.Module):
         self.register_buffer("noted", torch.zeros(len(sizes), max(sizes), dtype=torch.int64))
 
     @torch.no_grad()
-    def add(self, options: Tensor, numbers: Tensor) -> None:
-        """Note a number (B,) of each option (B, factors) that was taken."""
+    def add(self, states: Tensor, numbers: Tensor) -> None:
+        """Note a number (B,) of each state (B, layers) that was taken."""
         length = self.values.shape[-1]
-        for i, taken in enumerate(options.T):
-            for option in taken.unique().tolist():
-                new = numbers[taken == option][-length:].to(self.values)
-                place = (int(self.noted[i, option]) + torch.arange(len(new))) % length
-                self.values[i, option, place] = new
-                self.noted[i, option] += len(new)
+        for i, taken in enumerate(states.T):
+            for state in taken.unique().tolist():
+                new = numbers[taken == state][-length:].to(self.values)
+                place = (int(self.noted[i, state]) + torch.arange(len(new))) % length
+                self.values[i, state, place] = new
+                self.noted[i, state] += len(new)
 
     def means(self) -> list[Floats]:
-        """Return the mean of each option (options,), by factor.
+        """Return the mean of each state (states,), by layer.
 
-        An option that was never noted has the worst of its factor, all of them 0 if none was.
+        A state that was never noted has the worst of its layer, all of them 0 if none was.
         """
         count = self.noted.clamp(max=self.values.shape[-1])
         means = (self.values.double().sum(-1) / count).numpy()
