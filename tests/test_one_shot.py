@@ -102,8 +102,15 @@ def test_runs_on_every_space(runner: str, space: str) -> None:
         assert (abs(told) <= 1).all()
 
 
-@pytest.mark.parametrize("task", TASKS)
-@pytest.mark.parametrize("runner", ONE_SHOT)
+EVERY_TASK = [
+    pytest.param(runner, task, marks=[pytest.mark.slow] * ((i + j) % len(TASKS) > 1))
+    for i, runner in enumerate(ONE_SHOT)
+    for j, task in enumerate(TASKS)
+]
+"""Two tasks of each method in turn, and the others where tests may take minutes."""
+
+
+@pytest.mark.parametrize(("runner", "task"), EVERY_TASK)
 def test_every_task(runner: str, task: str) -> None:
     assert len(trial(runner, table(task, runner=runner), budget=Budget(epochs=1)).value) == 1
 
