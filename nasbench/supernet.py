@@ -26,7 +26,7 @@ from torch.optim import Optimizer
 
 from nasbench.errors import BadFile, BadValue, NotApplicable, RunnerFailed
 from nasbench.live import Inputs, build, load, optimizer
-from nasbench.nets import Convolution, Counts, Network, count_encoders, seen, shared, weighed
+from nasbench.nets import Convolution, Network, count_encoders, seen, shared, weighed
 from nasbench.nets import Masks as Masks
 from nasbench.nets import Word as Word
 from nasbench.parts.oneshot.distribution import Costs
@@ -383,7 +383,11 @@ class OneShot:
     @property
     def macs(self) -> Costs:
         """Multiply-adds (N,) of the encoder of every member of the space, in order, or `terms`."""
-        return counted(self.where.space, self.side, self.where.recipe.scale, "macs")
+        return self.costs("macs")
+
+    def costs(self, what: Counted) -> Costs:
+        """Return the counts (N,) of the encoders of all members, in order, or `terms`."""
+        return counted(self.where.space, self.side, self.where.recipe.scale, what)
 
     def check_target(self, target: float) -> None:
         """Raise `BadValue` where no member of a space of widths costs so few multiply-adds."""
@@ -396,19 +400,15 @@ class OneShot:
                 f"that are searched cost {least:,} to {most:,}"
             )
 
-    def cost(self, arch: Architecture) -> int:
-        """Return the multiply-adds of one encoder."""
-        space = self.where.space
-        if space.size <= LISTED:
-            return self.counts(arch).macs
-        options = [option or 0 for option in space.factor(arch)]
-        return sum(int(table[tuple(options[f] for f in fs)]) for fs, table in self.macs)
-
-    def counts(self, arch: Architecture) -> Counts:
-        """Count one encoder."""
+    def cost(self, arch: Architecture, what: Counted = "macs") -> int:
+        """Return the multiply-adds of one encoder, or its parameters."""
         space, scale = self.where.space, self.where.recipe.scale
-        ((counts, _),) = count_encoders(space, [arch], self.side, scale)
-        return counts
+        if space.size <= LISTED:
+            ((counts, _),) = count_encoders(space, [arch], self.side, scale)
+            return int(getattr(counts, what))
+        options = [option or 0 for option in space.factor(arch)]
+        terms = self.costs(what)
+        return sum(int(table[tuple(options[f] for f in fs)]) for fs, table in terms)
 
     @cached_property
     def side(self) -> int:

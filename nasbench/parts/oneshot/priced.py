@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, get_args
+from functools import cached_property, partial
+from typing import Any, cast, get_args
 
 import torch
 from torch import Generator, Tensor
@@ -19,7 +19,7 @@ from nasbench.parts.latency import Variable, variable
 from nasbench.parts.oneshot.distribution import Costs, Distribution, over
 from nasbench.parts.within import Within
 from nasbench.space import LISTED, Architecture, Space
-from nasbench.supernet import Counted, OneShot, counted
+from nasbench.supernet import Counted, OneShot
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class Priced:
     name: str
     unit: str
     of: Callable[[Architecture], float]
-    all_: Callable[[], Costs]
+    tabulate: Callable[[], Costs]
 
     @cached_property
     def members(self) -> Costs:
         """Costs (N,) of all members in order, or `Space.terms`."""
-        return self.all_()
+        return self.tabulate()
 
     @property
     def typical(self) -> float:
@@ -65,14 +65,9 @@ def priced(live: OneShot, cost: str = "macs", device: str = "cpu") -> Priced:
     """
     space, scale = live.where.space, live.where.recipe.scale
     if cost in get_args(Counted):
-        unit = {"macs": "multiply-adds", "params": "parameters"}[cost]
-        return Priced(
-            space,
-            cost,
-            unit,
-            lambda arch: getattr(live.counts(arch), cost),
-            lambda: counted(space, live.side, scale, cost),
-        )
+        what = cast("Counted", cost)
+        unit = {"macs": "multiply-adds", "params": "parameters"}[what]
+        return Priced(space, what, unit, partial(live.cost, what=what), partial(live.costs, what))
     measured = Latencies.read(cost)
     measured.suits(live.where.space_name, scale, live.side, device)
     model = measured.model()
@@ -80,7 +75,7 @@ def priced(live: OneShot, cost: str = "macs", device: str = "cpu") -> Priced:
     def of(arch: Architecture) -> float:
         return float(model.predict(measured.networks([arch]))[0])
 
-    def all_() -> Costs:
+    def tabulate() -> Costs:
         if space.size <= LISTED:
             return torch.from_numpy(model.predict(measured.networks(space)))
         asked: set[Variable] = set()
@@ -93,4 +88,4 @@ def priced(live: OneShot, cost: str = "macs", device: str = "cpu") -> Priced:
         model.know(asked)
         return [(factors, torch.from_numpy(table)) for factors, table in terms]
 
-    return Priced(space, cost, "ms", of, all_)
+    return Priced(space, cost, "ms", of, tabulate)
