@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,11 @@ from nasbench.budget import Budget
 from nasbench.errors import BadValue, NotApplicable, RunnerFailed
 from nasbench.loop import Method, run, run_method
 from nasbench.recipe import Trainable
+from nasbench.report import summary
 from nasbench.search import Choice, Problem, Training
 from nasbench.space import Scale
-from nasbench.store import RECIPES, write
-from nasbench.table import Table
+from nasbench.store import RECIPES, Benchmark, write
+from nasbench.table import Rows, Table
 from nasbench.trace import Traces
 from nasbench.training import FromTraining
 from tests.made_up import CHEAP, ONE_SHOT, made_up
@@ -349,9 +351,19 @@ def test_no_truth_reaches_the_method() -> None:
     assert first.value.tolist() != second.value.tolist()
 
 
-def written(path: Path) -> Path:
-    """Write a benchmark of two tables that say how they were trained."""
-    tables = [table("class_scene"), table("jigsaw")]
+def first_rows(whole: Table, n: int) -> Table:
+    """Return the table that holds only these."""
+    rows, columns = whole.rows, whole.columns.items()
+    return replace(
+        whole,
+        rows=Rows.of(rows.space, rows.names[:n]),
+        columns={at: replace(each, values=each.values[:n]) for at, each in columns},
+        seconds=None,
+    )
+
+
+def written(path: Path, tables: Sequence[Table]) -> Path:
+    """Write a benchmark of tables that say how they were trained."""
     told = {f"cell/{t.task.name}": t.trained_by.content for t in tables if t.trained_by}
     header: dict[str, Any] = {
         "benchmark": "squares",
@@ -368,8 +380,39 @@ def written(path: Path) -> Path:
     return path
 
 
+def test_a_table_that_is_not_complete(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rankings are compared on what it holds; a choice that it doesn't hold has no regret."""
+
+    def chooses(problem: Problem, rng: np.random.Generator) -> Training:
+        assert problem.live
+        for _ in problem.live.rounds():
+            yield Choice((0, 0, 0, 0, 0, 3 * problem.live.seed), rank=lambda a: list(map(sum, a)))
+
+    chooses.needs = {"live"}  # type: ignore[attr-defined]
+    path, out = written(tmp_path / "squares.h5", [first_rows(table("jigsaw"), 3)]), tmp_path / "out"
+    bench = Benchmark(path)
+    traces = run(chooses, bench["cell", "jigsaw"], [0, 1], TWO)
+    assert np.isnan(traces.value).tolist() == [False, False, True, True]
+    assert not np.isnan(traces.info["tau"]).any()
+    traces.save(out / "traces" / "cell" / "jigsaw" / "chooses" / "seeds_000000.npz")
+    assert main(["report", str(out), "--bench", str(path)]) == 0
+    assert "1 more ended with" in capsys.readouterr().out
+    (row,) = summary(out, bench).to_dict("records")
+    assert (row["runs"], row["unknown"]) == (1, 1)
+    scores = bench["cell", "jigsaw"].scores()
+    assert row["regret"] == pytest.approx(scores.max() - scores[0])
+    page = (out / "report" / "report.md").read_text()
+    assert "(1 of 2)" in page
+    assert "1 run ended with a network that the table holds no training of" in page
+    assert (
+        main(["run", f"{path}/cell/jigsaw/random_weight_sharing:draws=20/1", "--epochs", "1"]) == 0
+    )
+    assert "holds no training" in capsys.readouterr().out
+
+
 def test_studies_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bench, out = str(written(tmp_path / "squares.h5")), str(tmp_path / "study")
+    tables = [table("class_scene"), table("jigsaw")]
+    bench, out = str(written(tmp_path / "squares.h5", tables)), str(tmp_path / "study")
     runner = "random_weight_sharing:draws=20:glance=3"
     line = ["study", bench, "--out", out, "--epochs", "2", "--runners"]
     line += [f"{runner},random_search", "--seeds", "2"]
@@ -388,7 +431,7 @@ def test_studies_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 
 def test_one_run_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    bench = written(tmp_path / "squares.h5")
+    bench = written(tmp_path / "squares.h5", [table("class_scene"), table("jigsaw")])
     line = ["run", f"{bench}/jigsaw/random_weight_sharing:draws=20/1", "--epochs", "2"]
     assert main(line) == 0
     said = capsys.readouterr().out

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from nasbench.cell import Cell
-from nasbench.metrics.regret import regret
 from nasbench.report import figures
 from nasbench.report.page import Block, Grid, Heading, Picture, Text
-from nasbench.report.score import Scored, rows
-from nasbench.report.words import NONE, csv, decimals, measured, number, shown
+from nasbench.report.score import Scored, pick, regrets, rows
+from nasbench.report.words import NONE, count, csv, decimals, measured, number, shown
 from nasbench.table import Floats, Table
 from nasbench.trace import Traces
 
@@ -44,7 +43,7 @@ def choices(scored: Scored, space: str) -> Iterator[Block]:
         for method, traces in runs.items():
             told.append([task, measured(table), shown(method), *_row(traces, table)])
             frame = traces.frame().drop(columns="arch")
-            frame.insert(0, "regret", regret(table.scores(), rows(table, traces.arch)))
+            frame.insert(0, "regret", regrets(table, traces.arch))
             frames.append(frame.assign(task=task, method=method))
     if not told:
         return
@@ -66,14 +65,16 @@ def choices(scored: Scored, space: str) -> Iterator[Block]:
             "tau, untrained",
             "seconds",
             "saved, MB",
-            "MACs, millions",
+            "expected MACs, millions",
+            "MACs of the choice, millions",
             "samples",
         ),
         told,
         "Means over runs after the last epoch: validation regret of the choice; Kendall's tau-b "
         "with the table of the method's own ranking, of the supernet's scores, and of those before "
         "any training, which is the control; seconds of the processor; what autograd saved for a "
-        "step at most; expected multiply-adds; and how many architectures were sampled.",
+        "step at most; expected multiply-adds of the encoder, and those of the chosen network with "
+        "its head; and how many architectures were sampled.",
         texts=3,
         csv=csv(f"one_shot_{space}", pd.concat(frames)),
     )
@@ -94,6 +95,13 @@ def choices(scored: Scored, space: str) -> Iterator[Block]:
         "No method is told what is in the table: choices and rankings are compared with it "
         "afterwards. The seconds of a comparison are not the method's."
     )
+    if unknown := int(scored.of(space)["unknown"].sum()):
+        yield Text(
+            f"{count(unknown, 'run')} ended with a network that the table holds no training of, as "
+            "it is not complete: no regret is known there, and the means are of the other runs. "
+            "Rankings are compared on what it holds.",
+            warning=True,
+        )
 
 
 def _by_run(traces: Traces, values: Floats) -> Floats:
@@ -105,7 +113,7 @@ def _by_run(traces: Traces, values: Floats) -> Floats:
 
 
 def _curves(traces: Traces, table: Table) -> dict[str, Floats]:
-    found = {"regret": regret(table.scores(), rows(table, traces.arch)), **traces.info}
+    found = {"regret": regrets(table, traces.arch), **traces.info}
     if isinstance(table.space, Cell):
         identity = [kind == "identity" for _, kind in table.space.operations]
         found["skips"] = np.array(identity)[traces.arch].sum(axis=1).astype(np.float64)
@@ -123,16 +131,26 @@ def _row(traces: Traces, table: Table) -> list[str]:
         known = values[~np.isnan(values)]
         return number(known.mean() / unit, places) if len(known) else NONE
 
-    regrets = regret(table.scores(), rows(table, traces.arch[last]))
+    found = regrets(table, traces.arch[last])
+    known = found[~np.isnan(found)]
+    judged = "" if len(known) == len(found) else f" ({len(known)} of {len(found)})"
+    millions = np.full(len(last), np.nan)
+    if "macs" in table.info:
+        chosen = rows(table, traces.arch[last], strict=False)
+        millions = pick(chosen, np.array(table.info["macs"], np.float64)) / 1e6
+    millions = millions[~np.isnan(millions)]
     seconds = [traces.seconds[traces.steps(run)].sum() for run in range(len(traces))]
     return [
         str(len(last)),
-        f"{number(regrets.mean(), digits)} ± {number(regrets.std(), digits)}",
+        f"{number(known.mean(), digits)} ± {number(known.std(), digits)}{judged}"
+        if len(known)
+        else NONE,
         mean("tau", 2),
         mean("supernet_tau", 2),
         mean("untrained_tau", 2, of=slice(None)),
         number(float(np.mean(seconds)), 0),
         mean("saved_bytes", 1, 1e6),
         mean("macs", 2, 1e6),
+        number(millions.mean(), 2) if len(millions) else NONE,
         mean("samples", 0),
     ]

@@ -41,8 +41,10 @@ TEST, OPTIMISTIC = "test regret", "optimistic test regret"
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What the R runs with at least one step of a method on a table came to.
+    """What the R runs of a method on a table came to, of those that can be judged.
 
+    That is, that have a step, and end with an architecture that the table holds: a choice of a
+    one-shot method need not be in one that is not complete, and there are `unknown` such runs.
     `found` (R,) are the rows that the runs would be judged by in the end, `curve` (R, G) is the
     validation regret on the study's grid, `time` (R,) what was spent when it first was the
     `target` or less. Of `trainings` in all, `distinct` were the first ones of their run of an
@@ -56,6 +58,7 @@ class Result:
     trainings: int
     distinct: int
     full: int
+    unknown: int = 0
 
 
 Results: TypeAlias = Mapping[Address, Mapping[str, Result]]
@@ -113,25 +116,41 @@ def results(study: Study) -> Results:
 def _result(traces: Traces, table: Table, along: Axis) -> Result:
     begun = np.diff(traces.start) > 0
     start, seed = traces.start[np.append(begun, True)], traces.seed[begun]
-    asked = rows(table, traces.arch)
+    asked = rows(table, traces.arch, strict=not traces.one_shot)
     _check(traces, table, asked)
     row = asked[traces.judged]
     price = np.ones(len(row)) if along.price == "queries" else getattr(traces, along.price)
-    regrets = regret(table.scores(), row)
+    regrets = pick(row, regret(table.scores(), np.arange(len(table))))
     run = np.repeat(np.arange(len(seed)), np.diff(start))
+    found = row[start[1:] - 1]
+    known = found >= 0
     return Result(
-        seed,
-        row[start[1:] - 1],
-        anytime(price, regrets, start, along.grid),
-        time_to_target(price, regrets, start, target(table)),
+        seed[known],
+        found[known],
+        anytime(price, regrets, start, along.grid)[known],
+        time_to_target(price, regrets, start, target(table))[known],
         0 if traces.one_shot else len(row),
         0 if traces.one_shot else len(np.unique(run * len(table) + asked)),
         0 if traces.one_shot else int((traces.epochs == table.epochs).sum()),
+        int((~known).sum()),
     )
 
 
-def rows(table: Table, archs: NDArray[np.int8]) -> NDArray[np.int64]:
-    """Find the rows of many architectures (T, D): (T,); raises what `Table.row` does."""
+def regrets(table: Table, archs: NDArray[np.int8]) -> Floats:
+    """Return the validation regret (T,) of architectures (T, D); NaN where it isn't known."""
+    return pick(rows(table, archs, strict=False), regret(table.scores(), np.arange(len(table))))
+
+
+def pick(row: NDArray[np.int64], column: Floats) -> Floats:
+    """Look up a column (N,) of a table by rows, in their shape; NaN for a row of -1."""
+    return np.append(column, np.nan)[row]
+
+
+def rows(table: Table, archs: NDArray[np.int8], *, strict: bool = True) -> NDArray[np.int64]:
+    """Find the rows of many architectures (T, D): (T,); raises what `Table.row` does.
+
+    Unless it is `strict`, it is -1 of a member of the space that the table doesn't hold.
+    """
     if not len(archs):
         return np.empty(0, np.int64)
     there = table.rows.arch
@@ -143,7 +162,8 @@ def rows(table: Table, archs: NDArray[np.int8]) -> NDArray[np.int64]:
     place = np.searchsorted(codes[order], archs.astype(np.int64) @ weights)
     found = order[np.minimum(place, len(order) - 1)]
     for step in np.flatnonzero((there[found] != archs).any(axis=1)):  # of no table, as a rule
-        found[step] = table.row(tuple(archs[step].tolist()))
+        arch = table.space.check(tuple(archs[step].tolist()))
+        found[step] = table.row(arch) if strict else table.rows.by_key.get(arch, -1)
     return found
 
 
@@ -152,7 +172,7 @@ def _check(traces: Traces, table: Table, asked: NDArray[np.int64]) -> None:
     trained = np.full_like(traces.epochs, table.epochs) if traces.one_shot else traces.epochs
     for epochs in np.unique(trained).tolist():
         at = np.flatnonzero(trained == epochs)
-        said, true = traces.value[at], table.answer(epochs)[asked[at]]
+        said, true = traces.value[at], pick(asked[at], table.answer(epochs))
         if len(wrong := np.flatnonzero((said != true) & ~(np.isnan(said) & np.isnan(true)))):
             step = int(at[wrong[0]])
             run = int(np.searchsorted(traces.start, step, side="right")) - 1
@@ -200,7 +220,8 @@ def frame(study: Study, judged: Results) -> pd.DataFrame:
     `low` to `high`; the same `normalised`; `area`, the mean regret over the budget; the share of
     runs that `reached` the best percent of the table, and the median `time` that took, in the
     budget's price, infinite where most never did; and `test_regret`, which has to be called what
-    `test` says. A method without runs on a table has a row of 0 runs and NaN.
+    `test` says. A method without runs on a table has a row of 0 runs and NaN. As many runs as are
+    `unknown` ended with a choice that the table holds no training of, and are in nothing else.
     """
     import pandas as pd
 
@@ -224,9 +245,11 @@ def _numbers(table: Table, methods: Mapping[str, Result], method: str) -> dict[s
     names += ["area", "time", "reached", "test_regret"]
     result = methods.get(method)
     if result is None or not len(result.found):
-        return {"runs": 0, **dict.fromkeys(names, np.nan), "test": label}
+        unknown = result.unknown if result else 0
+        return {"runs": 0, **dict.fromkeys(names, np.nan), "test": label, "unknown": unknown}
     found, scores = result.found, table.scores()
     begun = ~np.isnan(np.concatenate([r.curve for r in methods.values()])).any(axis=0)
+    along = area(result.curve[:, begun]).mean() if begun.any() else np.nan
     validation = regret(scores, found)
     value = summarise(table.values()[found])
     numbers = (
@@ -238,12 +261,13 @@ def _numbers(table: Table, methods: Mapping[str, Result], method: str) -> dict[s
         validation.mean(),
         *bootstrap_interval(validation, np.random.default_rng(SEED), RESAMPLES),
         normalised_regret(scores, found).mean(),
-        area(result.curve[:, begun]).mean(),
+        along,
         median(result.time),
         np.isfinite(result.time).mean(),
         regret(test, found).mean() if label else np.nan,
     )
-    return {"runs": len(found), **dict(zip(names, map(float, numbers), strict=True)), "test": label}
+    told = dict(zip(names, map(float, numbers), strict=True))
+    return {"runs": len(found), **told, "test": label, "unknown": result.unknown}
 
 
 def _gain(scores: Floats, found: NDArray[np.int64]) -> float:

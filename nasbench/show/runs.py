@@ -36,9 +36,11 @@ def _picks(traces: Traces, where: Table | Trainable) -> tuple[Any, dict[str, Any
     arch = tuple(traces.arch[last].tolist())
     found = {"name": where.space.spell(arch), "arch": arch, "value": float(traces.value[last])}
     if isinstance(where, Table):
-        score, row = where.scores(), where.row(arch)
-        found |= {"rank": float(ranks(score)[row]), "of": len(where)}
-        found["validation_regret"] = float(np.nanmax(score) - score[row])
+        score, row = where.scores(), where.rows.by_key.get(arch)
+        rank, regret = (np.nan, np.nan)
+        if row is not None:
+            rank, regret = ranks(score)[row], np.nanmax(score) - score[row]
+        found |= {"rank": float(rank), "of": len(where), "validation_regret": float(regret)}
     return pick, found
 
 
@@ -79,7 +81,9 @@ def print_run(where: Table | Trainable, traces: Traces) -> None:
     print(f"\n{done}, {spent[-1]:,.0f} seconds of training")
     if told := traces.head.get("networks"):
         print(f"scored before any training: {told}, unless its parameters say otherwise")
-    if isinstance(where, Table):
+    if isinstance(where, Table) and found["rank"] != found["rank"]:
+        print(f"found {found['name']}, of which {where.address} holds no training: nasbench train")
+    elif isinstance(where, Table):
         print(
             f"found {found['name']}: rank {found['rank']:g} of {found['of']:,}, "
             f"validation regret {found['validation_regret']:.4f}"
@@ -115,6 +119,8 @@ def print_study(rows: pd.DataFrame) -> None:
     print_table([words.get(key, key) for key in keys] + ["95 % interval", *tests], told)
     if not tests:
         print("\nvalidation regret only: this source has no test results")
+    if unknown := rows["unknown"].sum():
+        print(f"\n{unknown} more ended with a network that no training in the table is of")
     if rows["runs"].max() < FEWEST:
         print(f"with fewer than {FEWEST} runs the intervals are too narrow: run more seeds")
 
