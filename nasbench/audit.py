@@ -11,13 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.build import shuffled
 from nasbench.errors import BadValue, NotRecorded
 from nasbench.metrics.noise import between_seeds
 from nasbench.metrics.ranking import kendall
 from nasbench.pack import changed, recipes
 from nasbench.pool import each
 from nasbench.recipe import Trainable, Trained
+from nasbench.shard import shuffled
 from nasbench.space import Architecture
 from nasbench.store import Benchmark, choose
 from nasbench.table import Point, Table

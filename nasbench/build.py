@@ -6,17 +6,16 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from hashlib import sha256
 from itertools import groupby
 from statistics import fmean, median, stdev
 from time import perf_counter
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from nasbench.errors import BadFile, BadValue, NasbenchError, RunnerFailed
 from nasbench.journal import Journal
 from nasbench.pool import each
 from nasbench.recipe import Trainable
-from nasbench.shard import WHOLE, Shard
+from nasbench.shard import WHOLE, Shard, shuffled
 from nasbench.space import Architecture, Space
 from nasbench.training import Job
 
@@ -24,16 +23,6 @@ FEW = 5
 """Trainings by which a table is estimated before it's built."""
 IN_A_ROW = 10
 """Trainings that fail one after the other, after which the fault is not theirs."""
-
-Item = TypeVar("Item")
-
-
-def shuffled(items: Sequence[Item], seed: int | str) -> list[Item]:
-    """Put items in an order that follows from the seed and their texts, on any machine.
-
-    Its beginnings are random subsets, each within the longer ones.
-    """
-    return sorted(items, key=lambda item: sha256(f"{seed} {item}".encode()).digest())
 
 
 def representatives(space: Space, seed: int = 0) -> list[Architecture]:

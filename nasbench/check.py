@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +14,7 @@ from nasbench.benchmark import open_benchmark, verify
 from nasbench.convert import arrays, tables
 from nasbench.errors import BadFile, NasbenchError
 from nasbench.metrics.noise import Noise, between_runs, between_seeds
+from nasbench.space import LISTED
 from nasbench.store import Benchmark, content_sha256, entry
 from nasbench.table import Point, Rows, Table
 
@@ -211,7 +212,12 @@ class _Equal:
     def of(cls, own: Sequence[Table]) -> _Equal:
         """Compare the rows of all tables of one space."""
         rows, space = own[0].rows, own[0].space
-        network = space.class_ids()[[space.index(arch) for arch in rows.archs]]
+        if space.size > LISTED:
+            forms = dict[Hashable, int]()
+            known = [forms.setdefault(space.form(arch), len(forms)) for arch in rows.archs]
+            network = np.array(known, np.int64)
+        else:
+            network = space.class_ids()[[space.index(arch) for arch in rows.archs]]
         ends = [
             (column.values[..., -1] if point.at == "curve" else column.values)
             for table in own

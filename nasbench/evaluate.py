@@ -82,12 +82,17 @@ class Evaluator(Protocol):
         For judging one-shot methods: it costs nothing, and no method is told.
         """
 
-    def ranked(self) -> tuple[list[Architecture], Floats]:
-        """Return the architectures with a known truth, of equal ones one, and their scores."""
+    def ranked(self, most: int) -> tuple[list[Architecture], Floats]:
+        """Draw architectures with a known truth, always the same, of equal ones one; and scores.
+
+        There are as many as asked for, unless fewer are known.
+        """
 
 
-def missing(table: Table) -> str:
+def missing(table: Table | Trainable) -> str:
     """Say what a search would need that the table lacks: the main validation metric; or ""."""
+    if isinstance(table, Trainable):
+        return ""
     try:
         table.column()
     except NotRecorded as error:
@@ -95,8 +100,11 @@ def missing(table: Table) -> str:
     return ""
 
 
-def has(table: Table) -> frozenset[str]:
-    """Say what a search finds there that not every table has, as in `Evaluator.has`."""
+def has(where: Table | Trainable) -> frozenset[str]:
+    """Say what a search finds there that not everything has, as in `Evaluator.has`."""
+    if isinstance(where, Trainable):
+        return frozenset({"curves", "networks"}) | sharing(where.space)
+    table = where
     whole = table.epoch.tolist() == list(range(1, table.epochs + 1))
     curve = Point("curve", "valid", table.task.metric.name)
     curves = {"curves"} if whole and curve in table.columns else set()
@@ -158,12 +166,13 @@ class FromTable:
         row = self._table.rows.by_key.get(arch)
         return math.nan if row is None else float(self._table.answer(self.epochs)[row])
 
-    def ranked(self) -> tuple[list[Architecture], Floats]:
-        """Return what was trained for itself, and measured."""
+    def ranked(self, most: int) -> tuple[list[Architecture], Floats]:
+        """Draw some of what was trained for itself, and measured."""
         table, scores = self._table, self._table.scores()
         own = table.rows.trained_as == np.arange(len(table))
-        rows = np.flatnonzero(own & ~np.isnan(scores)).tolist()
-        return [table.rows.archs[row] for row in rows], scores[rows]
+        known = np.flatnonzero(own & ~np.isnan(scores))
+        rows = np.sort(np.random.default_rng(0).permutation(known)[:most])
+        return [table.rows.archs[row] for row in rows.tolist()], scores[rows]
 
     @property
     def epochs(self) -> int:

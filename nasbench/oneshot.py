@@ -50,9 +50,7 @@ class Sample(NamedTuple):
     @classmethod
     def of(cls, evaluate: Evaluator) -> Sample:
         """Draw the sample, always the same of the same."""
-        archs, scores = evaluate.ranked()
-        rows = np.sort(np.random.default_rng(0).permutation(len(archs))[:RANKED])
-        return cls([archs[row] for row in rows], scores[rows])
+        return cls(*evaluate.ranked(RANKED))
 
     def tau(self, rank: Callable[[Sequence[Architecture]], Any]) -> float:
         """Return Kendall's tau-b with the truth; NaN where there is none, or no ranking."""

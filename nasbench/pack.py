@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nasbench.benchmark import digest, plain_name, trainables, verify
+from nasbench.benchmark import Declared, digest, plain_name, trainables, verify
 from nasbench.errors import BadFile, BadValue
 from nasbench.find import find
 from nasbench.journal import Journal
@@ -70,13 +70,56 @@ def pack(
             + " or pack what is there, with --partial"
             * (not partial)
         )
-    tables: list[tuple[str, Table]] = []
+    left_out = [
+        "trainings that were stopped early, and of architectures that stand for no class",
+        *(f"{m.address}: {m.there:,} of {m.classes:,} were trained" for m in missing),
+    ]
+    kept = {where: found[where] for where in chosen}
+    packed = _write(out, declared, bench, kept, left_out, journal, partial=partial)
+    return packed, missing
+
+
+def pack_searched(name: str, out: Path, wanted: Sequence[Trainable]) -> Benchmark | None:
+    """Write what live searches may have been answered with: full trainings with seed 0.
+
+    They are those of the user's journal. Rows are whatever was trained, equal networks too, and the
+    schedule is that of these searches, "live". Returns None where there is nothing to write.
+    """
+    declared = find("benchmarks", name)
+    journal = Journal(declared.name)
+    found = {
+        where: {
+            (where.space.index(where.space.read(name)), seed): trained
+            for (name, seed), trained in journal.full(where).items()
+            if seed == 0
+        }
+        for where in wanted
+    }
+    kept = {where: trained for where, trained in found.items() if trained}
+    if not kept:
+        return None
+    left_out = ["trainings that were stopped early, and those with other seeds"]
+    return _write(out, declared, declared.name, kept, left_out, journal, schedule="live")
+
+
+def _write(
+    out: Path,
+    declared: Declared,
+    bench: str,
+    found: Mapping[Trainable, Mapping[tuple[int, int], Trained]],
+    left_out: Sequence[str],
+    journal: Journal,
+    *,
+    partial: bool = True,
+    schedule: str = "full",
+) -> Benchmark:
+    chosen, tables = list(found), list[tuple[str, Table]]()
     for space in dict.fromkeys(where.address.split("/")[1] for where in chosen):
         own = [where for where in chosen if where.address.split("/")[1] == space]
         tables += [(space, t) for t in _tables(bench, own, [found[w] for w in own], partial)]
+    tables = [(space, replace(table, schedule=schedule)) for space, table in tables]
     for space, table in tables:
         verify(space, table)
-    notes = list(_notes(chosen, found, partial))
     told = {
         "/".join(where.address.split("/")[1:]): {
             **where.content,
@@ -93,16 +136,13 @@ def pack(
         "source": "trained by nasbench build",
         "source_sha256": digest("".join(sorted(w.content_sha256 for w in chosen)).encode()),
         "licence": declared.licence,
-        "notes": notes,
-        "left_out": [
-            "trainings that were stopped early, and of architectures that stand for no class",
-            *(f"{m.address}: {m.there:,} of {m.classes:,} were trained" for m in missing),
-        ],
+        "notes": _notes(found, partial),
+        "left_out": list(left_out),
         "tool_version": import_module("nasbench").__version__,
         RECIPES: json.dumps(told, default=repr),
     }
     write(out, header, tables)
-    return Benchmark(out), missing
+    return Benchmark(out)
 
 
 def recipes(bench: Benchmark, images: Path | None = None) -> dict[tuple[str, str], Trainable]:
@@ -115,7 +155,7 @@ def recipes(bench: Benchmark, images: Path | None = None) -> dict[tuple[str, str
 def changed(bench: Benchmark, space: str, where: Trainable) -> list[str]:
     """Say what is no longer as it was when a table was trained by the recipe it tells."""
     task = where.task.name
-    told = json.loads(bench.header[RECIPES])[f"{space}/{task}"]
+    told = bench.contents[f"{space}/{task}"]
     if told["content_sha256"] == where.content_sha256:
         return []
     now = json.loads(json.dumps(where.content, default=repr))
@@ -152,14 +192,14 @@ def _tables(
     """Make the tables of one space, which share their rows."""
     space = own[0].space
     if partial:
-        members = np.array(sorted({row for trained in found for row, _ in trained}))
+        members = sorted({row for trained in found for row, _ in trained})
         stands = np.arange(len(members), dtype=np.int32)
     else:
-        members, stands = np.arange(len(space)), space.trained_as()
-    archs = [space.at(int(row)) for row in members]
+        members, stands = list(range(len(space))), space.trained_as()
+    archs = [space.at(row) for row in members]
     names = [space.spell(arch) for arch in archs]
     rows = replace(Rows.of(space, names, **_facts(own, archs)), trained_as=stands)
-    at = {int(row): k for k, row in enumerate(members)}
+    at = {row: k for k, row in enumerate(members)}
     return [
         _table(bench, where, rows, {(at[r], s): t for (r, s), t in trained.items()}, partial)
         for where, trained in zip(own, found, strict=True)
@@ -241,13 +281,11 @@ def _facts(own: Sequence[Trainable], archs: Sequence[Architecture]) -> dict[str,
 
 
 def _notes(
-    chosen: Sequence[Trainable],
-    found: Mapping[Trainable, Mapping[tuple[int, int], Trained]],
-    partial: bool,
+    found: Mapping[Trainable, Mapping[tuple[int, int], Trained]], partial: bool
 ) -> list[str]:
     notes = []
     if partial:
-        notes.append("PARTIAL: rows are networks that stand for their class; NaN: not trained")
+        notes.append("PARTIAL: rows are networks that were trained; NaN: not on this task")
     else:
         notes.append(
             "of the architectures that are one network as built the first was trained, and all "
@@ -258,8 +296,8 @@ def _notes(
         "train loss: mean over the batches of an epoch while it was trained, where what is trained "
         "on is a metric"
     )
-    for where in chosen:
-        told = [" ".join(trained.notes) for trained in found[where].values()]
+    for where, own in found.items():
+        told = [" ".join(trained.notes) for trained in own.values()]
         if diverged := sum("not finite" in text for text in told):
             notes.append(f"{where.address}: {diverged:,} trainings diverged; curves go on flat")
     return notes

@@ -1,8 +1,9 @@
-"""Work that several machines share, each a part that follows from its number alone."""
+"""Work in a random order that is the same everywhere, and the parts of several machines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import NamedTuple, TypeVar
 
 from nasbench.errors import BadValue
@@ -24,3 +25,11 @@ class Shard(NamedTuple):
 
 
 WHOLE = Shard(1, 1)
+
+
+def shuffled(items: Sequence[Job], seed: int | str) -> list[Job]:
+    """Put items in an order that follows from the seed and their texts, on any machine.
+
+    Its beginnings are random subsets, each within the longer ones.
+    """
+    return sorted(items, key=lambda item: sha256(f"{seed} {item}".encode()).digest())

@@ -272,10 +272,19 @@ class Benchmark:
             }
 
     @cached_property
+    def contents(self) -> dict[str, Any]:
+        """What a packed file tells of the trainings of each table: `Trainable.content`, and more.
+
+        Keys are SPACE/TASK; there are none where trainings are not told about.
+        """
+        told: dict[str, Any] = json.loads(self.header.get(RECIPES, "{}"))
+        return told
+
+    @cached_property
     def trained_by(self) -> dict[tuple[str, str], Trainable]:
         """How the tables of a packed file were trained, by space and task, where it is told."""
         found = {}
-        for key, content in json.loads(self.header.get(RECIPES, "{}")).items():
+        for key, content in self.contents.items():
             space, task = key.split("/")
             scale = content["recipe"]["scale"]
             recipe = Recipe(**{**content["recipe"], "scale": scale and Scale(**scale)})

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import quote
 
+from nasbench.benchmark import trainables
 from nasbench.budget import Budget
 from nasbench.errors import BadValue, Diverged
-from nasbench.evaluate import FromTable, has, missing
+from nasbench.evaluate import Evaluator, FromTable, has, missing
 from nasbench.loop import Method, continues, head, origin, run_method
 from nasbench.pool import each
+from nasbench.recipe import Trainable
 from nasbench.shard import WHOLE, Shard
 from nasbench.store import Benchmark
 from nasbench.store import choose as choose_tables
@@ -27,7 +29,7 @@ from nasbench.table import Table
 from nasbench.trace import Traces
 
 BLOCK = 25
-"""Seeds in one unit of work and of storage; of a one-shot method, which takes minutes, only one."""
+"""Seeds in one unit of work and of storage; where something is trained, for minutes, only one."""
 
 
 BASELINE = "random_search"
@@ -37,10 +39,11 @@ BASELINE = "random_search"
 class Unit:
     """A block of seeds of one method on one table: independent of all others but its `sources`.
 
-    Those are blocks on other tasks, which are run before it and which it learns from.
+    Those are blocks on other tasks, which are run before it and which it learns from. Answers are
+    from the `source`: a benchmark's file, or trainings.
     """
 
-    benchmark: Path
+    source: Path | Trainable
     space: str
     task: str
     schedule: str
@@ -56,7 +59,7 @@ class Unit:
     @property
     def head(self) -> dict[str, Any]:
         """What its traces will say that they are."""
-        return head(self.method, self._table(), self.budget, [past.head for past in self.sources])
+        return head(self.method, self._where(), self.budget, [past.head for past in self.sources])
 
     @property
     def file(self) -> Path:
@@ -78,7 +81,7 @@ class Unit:
 
     def run(self) -> None:
         """Do it, going on from what an earlier call left, and write the file."""
-        evaluate, seeds, done = FromTable(self._table()), self.seeds, None
+        evaluate, seeds, done = self._evaluator(), self.seeds, None
         history = [Traces.load(source.file) for source in self.sources]
         if self.file.is_file():
             done = Traces.load(self.file)
@@ -94,8 +97,40 @@ class Unit:
             traces = run_method(self.method, evaluate, seeds, self.budget, None, history)
         traces.save(self.file)
 
-    def _table(self) -> Table:
-        return _open(self.benchmark)[self.space, self.task, self.schedule]
+    def _evaluator(self) -> Evaluator:
+        where = self._where()
+        if isinstance(where, Table):
+            return FromTable(where)
+        from nasbench.training import FromTraining
+
+        return FromTraining(where)
+
+    def _where(self) -> Table | Trainable:
+        if isinstance(self.source, Trainable):
+            return self.source
+        return _open(self.source)[self.space, self.task, self.schedule]
+
+
+class Trainings:
+    """What is trained of a benchmark, where results are not looked up; see `trainables`."""
+
+    def __init__(self, name: str, images: Path | None = None) -> None:
+        self._by = {tuple(w.address.split("/")[1:]): w for w in trainables(name, images=images)}
+        self.name = next(iter(self._by.values())).address.partition("/")[0]
+        self.spaces: dict[str, list[str]] = {}
+        for space, task in self._by:
+            self.spaces.setdefault(space, []).append(task)
+
+    def __getitem__(self, key: tuple[str, ...], /) -> Trainable:
+        if len(key) > 2:
+            raise BadValue(f"schedule {key[2]}: what is trained has none, its recipe is the task's")
+        return self._by[key]
+
+    def __iter__(self) -> Iterator[tuple[str, ...]]:
+        return iter(self._by)
+
+
+Source: TypeAlias = Benchmark | Trainings
 
 
 @cache
@@ -104,7 +139,7 @@ def _open(path: Path) -> Benchmark:
 
 
 def choose(
-    bench: Benchmark,
+    bench: Source,
     spaces: Sequence[str] = (),
     tasks: Sequence[str] = (),
     schedule: str | None = None,
@@ -119,7 +154,7 @@ def choose(
 
 
 def not_applicable(
-    bench: Benchmark, tables: Iterable[tuple[str, ...]] | None = None
+    bench: Source, tables: Iterable[tuple[str, ...]] | None = None
 ) -> dict[tuple[str, ...], str]:
     """Name the keys of tables that no search can run on, and why."""
     reasons = {key: missing(bench[key]) for key in tables or bench}
@@ -127,7 +162,7 @@ def not_applicable(
 
 
 def lacking(
-    bench: Benchmark, methods: Sequence[Method], tables: Iterable[tuple[str, ...]] | None = None
+    bench: Source, methods: Sequence[Method], tables: Iterable[tuple[str, ...]] | None = None
 ) -> dict[tuple[tuple[str, ...], str], str]:
     """Name the pairs of a table's key and a method that needs what is not there, and why."""
     pairs = product(tables or bench, methods)
@@ -146,7 +181,7 @@ def with_baseline(methods: Sequence[Method]) -> list[Method]:
 
 
 def units(
-    bench: Benchmark,
+    bench: Source,
     out: Path,
     methods: Sequence[Method],
     seeds: int,
@@ -163,10 +198,12 @@ def units(
     """
     keys = list(tables or bench)
     without = lacking(bench, methods, keys)
+    slow = [m for m in methods if isinstance(bench, Trainings) or "live" in m.needs]
     every = [
-        Unit(bench.path, key[0], key[1], bench[key].schedule, method, block, budget, out)
+        Unit(source, key[0], key[1], bench[key].schedule, method, block, budget, out)
         for key, method in product(keys, methods)
-        for block in blocks(seeds, 1 if "live" in method.needs else BLOCK)
+        for source in [bench.path if isinstance(bench, Benchmark) else bench[key]]
+        for block in blocks(seeds, BLOCK if method not in slow else 1)
         if (key, str(method)) not in without
     ]
     return left(bench, out, shard.of(every))
@@ -181,7 +218,7 @@ def blocks(seeds: int, size: int = BLOCK) -> list[range]:
     return [range(first, min(first + size, seeds)) for first in range(0, seeds, size)]
 
 
-def left(bench: Benchmark, out: Path, every: Sequence[Unit]) -> list[Unit]:
+def left(bench: Source, out: Path, every: Sequence[Unit]) -> list[Unit]:
     """List the units that are not finished; raises `BadValue` as `units` does."""
     if len({unit.file for unit in every}) < len(every):
         names = ", ".join(dict.fromkeys(map(str, every)))

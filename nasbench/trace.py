@@ -122,6 +122,11 @@ class Traces:
         return "one_shot" in self.head
 
     @property
+    def live(self) -> bool:
+        """Whether the networks were trained, or looked up among trainings, not in a table."""
+        return bool(self.head["schedule"] == "live")
+
+    @property
     def judged(self) -> NDArray[np.int64]:
         """The step (T,) that its run would be judged by if it ended at each: see `incumbent`."""
         if self.one_shot:

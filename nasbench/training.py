@@ -13,12 +13,13 @@ import numpy as np
 
 from nasbench.budget import Budget, Cost
 from nasbench.errors import BadValue, NotRecorded
-from nasbench.evaluate import sharing
+from nasbench.evaluate import has
 from nasbench.journal import Journal
 from nasbench.networks import Networks
 from nasbench.pool import Processes, each
 from nasbench.recipe import Trainable, Trained
 from nasbench.search import Outcome, Problem, Query
+from nasbench.shard import shuffled
 from nasbench.space import Architecture
 from nasbench.table import Floats
 
@@ -83,7 +84,7 @@ class FromTraining:
     ) -> None:
         require_torch()
         self.where, self.epochs = where, where.recipe.epochs
-        self.has = frozenset({"curves", "networks"}) | sharing(where.space)
+        self.has = has(where)
         self._seed, self._workers, self._tick = seed, workers, tick
         self._journal = journal or Journal(where.address.partition("/")[0])
         self._pool: Processes | None = None
@@ -134,15 +135,25 @@ class FromTraining:
         known = self._journal.find(self.where, arch, self._seed, self.epochs)
         return known.curves[f"valid/{self.where.task.metric.name}"][-1] if known else math.nan
 
-    def ranked(self) -> tuple[list[Architecture], Floats]:
-        """Return all that was trained for the full length."""
+    def ranked(self, most: int) -> tuple[list[Architecture], Floats]:
+        """Draw from all that was trained for the full length, in the order of `nasbench build`.
+
+        So what a sample of it has built stays what rankings are compared on, whatever else will be
+        trained.
+        """
         space, metric = self.where.space, self.where.task.metric
         known = {
-            space.read(name): trained.curves[f"valid/{metric.name}"][-1]
-            for (name, seed), trained in sorted(self._journal.full(self.where).items())
+            name: trained.curves[f"valid/{metric.name}"][-1]
+            for (name, seed), trained in self._journal.full(self.where).items()
             if seed == self._seed
         }
-        return list(known), metric.sign * np.array(list(known.values()))
+        drawn: dict[Architecture, tuple[Architecture, float]] = {}
+        for name in shuffled(list(known), 0):
+            if len(drawn) < most:
+                arch = space.read(name)
+                drawn.setdefault(space.canonical(arch), (arch, metric.sign * known[name]))
+        archs, scores = zip(*drawn.values(), strict=True) if drawn else ((), ())
+        return list(archs), np.array(scores, np.float64)
 
     def problem(self, budget: Budget) -> Problem:
         """Say what a method may know: what is counted, not measured, is known before training."""

@@ -22,14 +22,14 @@ from nasbench import build as building
 from nasbench.__main__ import main
 from nasbench.audit import Audited
 from nasbench.benchmark import locate, open_benchmark, trainable, trainables
-from nasbench.build import Build, plan, representatives, shuffled
+from nasbench.build import Build, plan, representatives
 from nasbench.check import check
 from nasbench.errors import BadFile
 from nasbench.find import find
 from nasbench.journal import Journal, Merged, contents
 from nasbench.pilot import parts
 from nasbench.recipe import Trainable, Trained
-from nasbench.shard import Shard
+from nasbench.shard import Shard, shuffled
 from nasbench.space import Architecture
 from nasbench.store import RECIPES, Benchmark
 from nasbench.table import Point

@@ -26,9 +26,12 @@ from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, NoMemory, NotRecorded
 from nasbench.journal import Journal
 from nasbench.loop import Method, run_method
+from nasbench.pack import pack_searched
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
 from nasbench.space import Scale
+from nasbench.store import Benchmark
+from nasbench.trace import Traces
 from nasbench.training import FromTraining
 from tests.made_up import BLACK_BOX, history
 from tests.shapes import BENCHMARK
@@ -454,10 +457,64 @@ def test_run_live_from_the_command_line(capsys: pytest.CaptureFixture[str]) -> N
     assert json.loads(out)["found"].keys() == {"name", "arch", "value"}
 
 
+def test_a_study_that_trains(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its folder says what it was answered with; more seeds, and later trainings, continue it."""
+    shared = "random_weight_sharing:draws=5:glance=2"
+    line = ["study", SHAPES, "--live", "--spaces", "cell", "--tasks", "class_scene"]
+    line += ["--runners", f"random_search,{shared}", "--epochs", "3", "--out", "out", "--seeds"]
+    code, out, err = printed(capsys, *line, "1", "--workers", "2")
+    assert (code, err) == (0, "")
+    assert "1 table x 2 methods x 1 seed = 2 runs of 3 epochs; 2 to do" in out
+    where = shapes("class_scene")
+    (value,) = Traces.load(next(Path("out/traces/cell").rglob("random_search/*.npz"))).value
+    known = Journal("shapes").full(where)
+    assert value in {trained.curves["valid/top1"][-1] for trained in known.values()}
+    first = [path.read_bytes() for path in sorted(Path("out/traces").rglob("seeds_000000.npz"))]
+    code, out, _ = printed(capsys, "report", "out", "--json")
+    assert [row["runs"] for row in json.loads(out)["rows"]] == [1, 1]
+    assert "not be the best there is" in Path("out/report/report.md").read_text().replace("\n", " ")
+    (chosen,) = Path("out/traces/cell").rglob("random_weight*/*.npz")
+    for arch in (ALL_3X3, tuple(Traces.load(chosen).arch[0].tolist())):  # known from now on
+        FromTraining(where)(Query(arch))
+    code, out, _ = printed(capsys, *line, "2")
+    assert "4 runs of 3 epochs; 2 to do" in out
+    assert first == [path.read_bytes() for path in sorted(Path("out/traces").rglob("*00.npz"))]
+    assert printed(capsys, *line, "2")[1].count("0 to do") == 1
+    rows = json.loads(printed(capsys, "report", "out", "--json")[1])["rows"]
+    assert {row["runs"] for row in rows} == {2}
+    assert {row["unknown"] for row in rows} == {0}
+    table = Benchmark("out/trained.h5")["cell", "class_scene"]
+    assert table.value(ALL_3X3) == pytest.approx(FromTraining(where)(Query(ALL_3X3)).value)
+    code, _, err = printed(capsys, "report", "out", "--bench", "rooms")
+    assert (code, err.count("the traces are of shapes, the tables at hand of rooms")) == (2, 1)
+
+
+def test_a_live_study_is_of_one_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    """Tables of other trainings don't judge it, and a value that was changed is told."""
+    line = ["study", SHAPES, "--live", "--spaces", "mbconv", "--tasks", "class_scene"]
+    line += ["--runners", "random_search", "--queries", "1", "--out", "out", "--seeds", "1"]
+    assert printed(capsys, *line)[0] == 0
+    assert printed(capsys, "report", "out")[0] == 0  # of a space too large to be listed
+    other = replace(shapes("class_scene", "mbconv", lr=0.05), address="shapes/mbconv/class_scene")
+    FromTraining(other)(Query(other.space.sample(np.random.default_rng(0))))
+    pack_searched(SHAPES, Path("other.h5"), [other])
+    code, _, err = printed(capsys, "report", "out", "--bench", "other.h5")
+    assert code == 2
+    assert "run the study again, or give the benchmark it was run on" in err
+    (file,) = Path("out/traces").rglob("*.npz")
+    traces = Traces.load(file)
+    replace(traces, value=traces.value + 1).save(file)
+    assert "it was changed" in printed(capsys, "report", "out")[2]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["run", "csv/x/random_search", "--live"], "csv does not say how it is trained"),
+        (["study", "csv", "--live", "--out", "o"], "csv does not say how it is trained"),
+        (["study", "rooms", "--images", "here", "--out", "o"], "it goes with --live"),
+        (["study", "SHAPES", "--live", "--schedule", "x", "--out", "o"], "schedule x: what is"),
+        (["study", "SHAPES", "--live", "--tasks", "normals", "--out", "o"], "mean 'normal'?"),
         (["train", "SHAPES/cell/normals", "x"], "did you mean 'normal'?"),
         (["train", "SHAPES/cells/normal", "x"], "did you mean 'cell'?"),
         (["train", "SHAPES/cell/normal/more", "x"], "nothing more"),

@@ -39,6 +39,9 @@ from nasbench.show.plain import print_json
 from nasbench.show.runs import print_run, print_study, run_as_json
 from nasbench.table import Table
 
+OnLive = Annotated[bool, typer.Option("--live", help="Train, instead of looking up.")]
+IMAGES = "--images says where to find what is trained on: it goes with --live"
+
 
 def run(
     where: Annotated[
@@ -53,7 +56,7 @@ def run(
     queries: Queries = None,
     epochs: Epochs = None,
     seconds: Seconds = None,
-    live: Annotated[bool, typer.Option("--live", help="Train, instead of looking up.")] = False,
+    live: OnLive = False,
     images: ImagesAt = None,
     workers: Annotated[int, typer.Option(help="Processes that train a batch.")] = CORES,
     json: AsJson = False,
@@ -64,7 +67,7 @@ def run(
     it trains: what was trained once is kept, and a search that was stopped goes on.
     """
     if images and not live:
-        raise BadValue("--images says where to find what is trained on: it goes with --live")
+        raise BadValue(IMAGES)
     source: Table | Trainable
     source, rest = trainable(where, images) if live else locate(where)
     if len(rest) > 2 or (runner and rest) or (seed is not None and len(rest) > 1):
@@ -111,6 +114,8 @@ def study(
     queries: Queries = None,
     epochs: Epochs = None,
     seconds: Seconds = None,
+    live: OnLive = False,
+    images: ImagesAt = None,
     workers: Annotated[int, typer.Option(help="Processes.")] = CORES,
     dask: Dask = None,
     shard: ShardOf = None,
@@ -123,13 +128,16 @@ def study(
     Random search is run beside them, as what a method has to beat.
 
     The same command again goes on where it was stopped; more seeds or a larger budget continue it.
+    With --live all is trained, each network once, and what was trained is what runs are judged by.
     """
     from nasbench.pool import executor
     from nasbench.report.words import count
-    from nasbench.study import choose, lacking, not_applicable, units, with_baseline
+    from nasbench.study import Trainings, choose, lacking, not_applicable, units, with_baseline
     from nasbench.study import study as run_study
 
-    opened = open_benchmark(bench)
+    if images and not live:
+        raise BadValue(IMAGES)
+    opened = Trainings(bench, images) if live else open_benchmark(bench)
     chosen = choose(opened, listed(spaces), listed(tasks), schedule)
     methods = methods_of(runners, history=False)
     budget = budget_of(queries, epochs, seconds)
@@ -159,8 +167,16 @@ def study(
         f"{count(seeds, 'seed')}{less} = {total:,} runs of {budget}; {left:,} to do on {on}"
     )
     with bars() as progress, executor(workers, len(todo), dask) as pool:
+        for source in dict.fromkeys(unit.source for unit in todo):
+            if isinstance(source, Trainable):
+                load_images(progress, source)
         for _ in progress.track(run_study(todo, pool), len(todo), description="running"):
             pass
+    if isinstance(opened, Trainings):
+        from nasbench.pack import pack_searched
+        from nasbench.report.gather import TRAINED
+
+        pack_searched(bench, out / TRAINED, [opened[key] for key in chosen])
     by_path = f" --bench {bench}" if bench.endswith(".h5") else ""
     print(f"traces in {out}; now: nasbench report {out}{by_path}")
 

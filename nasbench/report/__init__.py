@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nasbench.report.contents import contents, title
-from nasbench.report.gather import gather, read
+from nasbench.report.gather import gather, read, tables_of
 from nasbench.report.page import files, html, markdown
 from nasbench.report.score import score
 from nasbench.store import Benchmark, atomic
@@ -21,7 +21,8 @@ def report(folder: Path, bench: Benchmark | None = None) -> Path:
     """Report the study in a folder as `report/index.html`, whose path is returned.
 
     Beside it, `report.md` says the same, figures are PNG and SVG files, and tables CSV files. The
-    benchmark is the one that the traces name, unless it's given. Raises `BadFile` for a folder
+    benchmark is the one that the traces name, or what a live study left in its folder, unless it's
+    given. Raises `BadFile` for a folder
     without traces, or with files that are none, and `BadValue` for traces that don't belong
     together, or not to this benchmark. Equal traces give equal reports, byte for byte.
     """
@@ -30,7 +31,7 @@ def report(folder: Path, bench: Benchmark | None = None) -> Path:
 
 def write_report(folder: Path, bench: Benchmark | None = None) -> tuple[Path, pd.DataFrame]:
     """Do what `report` does, and return what `summary` does too."""
-    scored = score(gather(read(folder), bench))
+    scored = score(gather(read(folder), tables_of(folder, bench)))
     blocks = list(contents(scored))
     page = html(blocks, title(scored.study))
     out = folder / "report"
@@ -50,4 +51,6 @@ def summary(study: Path | Iterable[Traces], bench: Benchmark | None = None) -> p
     See `nasbench.report.score.frame` for the columns. `study` is a folder, or traces; the rest is
     as in `report`.
     """
-    return score(gather(read(study) if isinstance(study, Path) else list(study), bench)).numbers
+    if isinstance(study, Path):
+        return score(gather(read(study), tables_of(study, bench))).numbers
+    return score(gather(list(study), bench)).numbers

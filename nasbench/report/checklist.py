@@ -45,7 +45,9 @@ def _answers(scored: Scored) -> Iterator[tuple[str, str]]:
     schedules = listed(sorted({f"{table.schedule} ({table.epochs} epochs)" for table in tables}))
     yield (
         "the training pipeline is released",
-        f"looked up in {study.bench.name}, schedule {schedules}; training code: {UNKNOWN}",
+        f"nasbench {nasbench.__version__}, {study.bench.name}, schedule {schedules}"
+        if study.live
+        else f"looked up in {study.bench.name}, schedule {schedules}; training code: {UNKNOWN}",
     )
     yield (
         "the method's code is released",
@@ -75,8 +77,8 @@ def _answers(scored: Scored) -> Iterator[tuple[str, str]]:
     yield "several runs with seeds", _seeds(study)
     yield (
         "tabular benchmarks",
-        f"all answers are looked up; each query is charged, repeated ones too: {distinct:,} of "
-        f"{trainings:,} were new to their run",
+        f"{'no: trained, each network once' if study.live else 'all answers are looked up'}; each "
+        f"query is charged, repeated ones too: {distinct:,} of {trainings:,} were new to their run",
     )
     yield (
         "confounders are controlled",

@@ -23,6 +23,9 @@ from nasbench.trace import Traces
 Address: TypeAlias = tuple[str, str]
 """A space and a task."""
 
+TRAINED = "trained.h5"
+"""In a study's folder: the tables of what it was answered with, where these were trainings."""
+
 
 @dataclass(frozen=True, eq=False)
 class Study:
@@ -37,6 +40,11 @@ class Study:
     def methods(self) -> list[str]:
         """The methods, by alphabet; not every table need have runs of each."""
         return sorted({method for runs in self.runs.values() for method in runs})
+
+    @property
+    def live(self) -> bool:
+        """Whether networks were trained in the course of it."""
+        return any(traces.live for runs in self.runs.values() for traces in runs.values())
 
     @cached_property
     def spaces(self) -> dict[str, list[str]]:
@@ -80,6 +88,12 @@ def found(folder: Path, space: str, task: str) -> Architecture:
     return tuple(map(int, which))
 
 
+def tables_of(folder: Path, bench: Benchmark | None = None) -> Benchmark | None:
+    """Return the tables to judge a study by: those given, or what its trainings left there."""
+    own = folder / TRAINED
+    return Benchmark(own) if bench is None and own.is_file() else bench
+
+
 def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     """Join the blocks of each method on each table, and open the tables.
 
@@ -113,12 +127,13 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
         if methods := grouped.get((space, task), {}):
             every = [block for some in methods.values() for block in some]
             table = tables[space, task] = bench[space, task, _agreed(every, "schedule")]
-            version = _agreed(every, "content_sha256")
-            if version != table.content_sha256:
+            version, own = _agreed(every, "content_sha256"), table.content_sha256
+            if every[0].live:  # the same trainings, of which there may be more by now
+                own = bench.contents[f"{space}/{task}"]["content_sha256"]
+            if version != own:
                 raise BadValue(
                     f"the traces on {table.address} are of {version[:12]}, the table at hand is "
-                    f"{table.content_sha256[:12]}: run the study again, or give the benchmark it "
-                    "was run on"
+                    f"{own[:12]}: run the study again, or give the benchmark it was run on"
                 )
             metric = table.task.metric
             if (_agreed(every, "metric"), _agreed(every, "sign")) != (metric.name, metric.sign):

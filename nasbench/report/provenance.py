@@ -21,14 +21,25 @@ ANSWERS = {"best": "the epoch with the best main validation metric", "final": "t
 def provenance(study: Study, numbers: pd.DataFrame) -> Iterator[Block]:
     """Say what was run in a paragraph, where everything is from in a table, then what is amiss."""
     traces = [traces for methods in study.runs.values() for traces in methods.values()]
-    trainings = sum(len(each.value) for each in traces)
+    trainings = sum(len(each.value) for each in traces if not each.one_shot)
+    choices = sum(len(each.value) for each in traces if each.one_shot)
+    asked = [count(trainings, "training")] * (trainings > 0 or not choices)
+    asked += [f"{count(choices, 'choice')} of one-shot methods"] * (choices > 0)
     tables = [f"{space} ({count(len(tasks), 'task')})" for space, tasks in study.spaces.items()]
     yield Text(
         f"{count(len(study.methods), 'method')} searched {count(len(study.tables), 'table')} of "
         f"{study.bench.name}: {listed(tables)}. In {count(sum(map(len, traces)), 'run')} with a "
-        f"budget of {study.budget} each, {count(trainings, 'training')} were asked for and "
-        "looked up. A search sees validation results only."
+        f"budget of {study.budget} each there were {listed(asked)}"
+        f"{'' if study.live else ', all looked up'}. A search sees validation results only."
     )
+    if study.live:
+        yield Text(
+            "The tables hold what was trained until now, as far as it is known: a network once, "
+            "with one seed, and of a one-shot method's run its last choice. The best of them need "
+            "not be the best there is, so every regret is the least that it can be, and ranks are "
+            "among those that were trained.",
+            warning=True,
+        )
     yield Grid(("", ""), list(_facts(study, numbers)), texts=2)
     yield from _incomplete(study, numbers)
     if most_runs(study) < FEWEST:

@@ -116,7 +116,7 @@ def results(study: Study) -> Results:
 def _result(traces: Traces, table: Table, along: Axis) -> Result:
     begun = np.diff(traces.start) > 0
     start, seed = traces.start[np.append(begun, True)], traces.seed[begun]
-    asked = rows(table, traces.arch, strict=not traces.one_shot)
+    asked = rows(table, traces.arch, strict=not (traces.one_shot or traces.live))
     _check(traces, table, asked)
     row = asked[traces.judged]
     price = np.ones(len(row)) if along.price == "queries" else getattr(traces, along.price)
@@ -168,12 +168,19 @@ def rows(table: Table, archs: NDArray[np.int8], *, strict: bool = True) -> NDArr
 
 
 def _check(traces: Traces, table: Table, asked: NDArray[np.int64]) -> None:
-    """Raise `BadValue` where a trace says something else than the table does."""
+    """Raise `BadValue` where a trace says something else than the table does.
+
+    Of what was trained, single precision is kept, and either may know more: a table what was
+    trained later, a trace of trainings that were stopped early.
+    """
     trained = np.full_like(traces.epochs, table.epochs) if traces.one_shot else traces.epochs
     for epochs in np.unique(trained).tolist():
         at = np.flatnonzero(trained == epochs)
         said, true = traces.value[at], pick(asked[at], table.answer(epochs))
-        if len(wrong := np.flatnonzero((said != true) & ~(np.isnan(said) & np.isnan(true)))):
+        unknown = np.isnan(said) & np.isnan(true)
+        if traces.live:
+            unknown, said = np.isnan(said) | np.isnan(true), said.astype(np.float32)
+        if len(wrong := np.flatnonzero((said != true) & ~unknown)):
             step = int(at[wrong[0]])
             run = int(np.searchsorted(traces.start, step, side="right")) - 1
             raise BadValue(
