@@ -80,11 +80,11 @@ def test_shell_in_the_guide_and_the_readme(shared: Path) -> None:
 
 def small(command: list[str]) -> list[str]:
     """Let a command do less: few seeds, and no process but its own unless it says how many."""
-    work = ("study", "transfer", "build", "audit")
-    more = ["--workers", "1"] if command[0] in work or "--live" in command else []
+    work, live = ("study", "transfer", "build", "audit"), "--live" in command
+    more = ["--workers", "1"] if command[0] in work or live else []
     more = [] if "--workers" in command else more
-    more += ["--seeds", "3"] if command[0] in ("study", "transfer") else []
-    return [*command, *more, *(["--queries", "2"] if "--live" in command else [])]
+    more += ["--seeds", "1" if live else "3"] if command[0] in ("study", "transfer") else []
+    return [*command, *more, *(["--queries", "1"] if live else [])]
 
 
 def test_the_page_of_one_shot_methods() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from nasbench.metrics.ranking import kendall, kendall_matrix, ranks
-from nasbench.metrics.regret import anytime, area, incumbent, normalised_regret, regret
+from nasbench.metrics.regret import anytime, area, equals, incumbent, normalised_regret, regret
 from nasbench.metrics.statistics import bootstrap_interval, summarise
 
 NAN = np.nan
@@ -98,6 +98,17 @@ def test_regret_by_hand() -> None:
     assert equal(normalised_regret(score, np.array([0, 2, 3, 1])), [6, 0, 2, NAN])  # median 3.5
     assert equal(normalised_regret(np.full(3, 2.0), np.array([0])), [NAN])
     assert equal(regret(np.full(3, NAN), np.array([0])), [NAN])
+
+
+def test_equals_by_hand() -> None:
+    score = np.array([3.0, 1.0, np.nan, 2.0, 2.0, 9.0])
+    cost = np.array([100.0, 104.0, 100.0, 96.0, 100.0, 200.0])
+    told = equals(score, cost, np.array([0, 4, 5, 2, 1]))
+    assert told.n.tolist() == [3, 3, 0, 4, 2]  # 96 is not within 5 % of 104
+    assert told.median.tolist()[:2] == [2, 2]
+    assert told.better_than.tolist()[:2] == [1, 0.5]
+    assert np.isnan(told.better_than[2:4]).all()
+    assert told.better_than[4] == 0
 
 
 @given(st.lists(maybe, min_size=1, max_size=30))

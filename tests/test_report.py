@@ -497,7 +497,8 @@ def test_what_was_run_is_told(bench: Benchmark, folder: Path) -> None:
     ]
     assert facts["licence"] == "not told"
     assert facts["left out"].endswith("the truth")
-    assert "48 runs with a budget of 12 queries each there were 576 trainings, all looked" in page(folder)
+    runs = "In 48 runs with a budget of 12 queries each there were 576 trainings, all looked up."
+    assert runs in page(folder)
     assert "seed 0" in page(folder)
     assert "10,000 resamples" in page(folder)
 

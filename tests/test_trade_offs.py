@@ -72,6 +72,15 @@ def test_what_is_drawn_is_what_was_found(reported: tuple[Benchmark, Path]) -> No
         assert some["value"].tolist() == pytest.approx([table.value(tuple(arch)) for arch in found])
         want = [np.prod(np.array(arch) + 1) / 1000 for arch in found]
         assert some["millions"].tolist() == pytest.approx(want)
+        score, every = table.scores(), np.array(table.info["macs"]) / 1e6
+        for row, told in zip(
+            map(table.row, map(tuple, found)), some.to_dict("records"), strict=True
+        ):
+            near = np.flatnonzero(np.abs(every - every[row]) <= 0.05 * every[row])
+            others = score[near[near != row]]
+            assert told["equals"] == len(others)
+            worse = (others < score[row]).sum() + (others == score[row]).sum() / 2
+            assert told["better_than"] == pytest.approx(worse / len(others), nan_ok=True)
         drawn = widths[(widths.task == task) & (widths.method == method)].iloc[:, 3:]
         assert drawn.to_numpy().tolist() == [list(table.space.profile(tuple(a))) for a in found]
     for name in ("costs_width", "widths_width"):

@@ -7,7 +7,7 @@ Scores are "more is better". R runs of T steps together are flat columns: run r 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from nasbench.metrics.ranking import ranks
 
 Floats: TypeAlias = NDArray[np.float64]
+EQUAL = 0.05
+"""As a part of a cost: what differs by less costs as much."""
+
 Whole: TypeAlias = NDArray[np.integer[Any]]
 
 
@@ -60,6 +63,36 @@ def percentile(score: Floats, found: Whole) -> Floats:
     """
     share: Floats = 100 * ranks(score) / max(1, int((~np.isnan(score)).sum()))
     return share[found]
+
+
+class Equals(NamedTuple):
+    """What rows of a table cost as much as each of those that were found, by itself left out.
+
+    How many have a score (R,), the median one's (R,), and the share of them that the found row is
+    better than (R,), equal ones counting half; NaN where there is none.
+    """
+
+    n: NDArray[np.int64]
+    median: Floats
+    better_than: Floats
+
+
+def equals(score: Floats, cost: Floats, found: Whole, tolerance: float = EQUAL) -> Equals:
+    """Compare the rows `found` (R,) with all rows (N,) whose cost is theirs within a tolerance.
+
+    That is what remains of a result when what was paid for it is taken away: where wider networks
+    are better, to choose the widest needs no search.
+    """
+    n, median, better = np.zeros(len(found), np.int64), *np.full((2, len(found)), np.nan)
+    for i, row in enumerate(found.tolist()):
+        near = np.abs(cost - cost[row]) <= tolerance * cost[row]
+        near[row] = False
+        others = score[near & ~np.isnan(score)]
+        n[i] = len(others)
+        if n[i]:
+            median[i] = np.median(others)
+            better[i] = ((others < score[row]) + (others == score[row]) / 2).mean()
+    return Equals(n, median, np.where(np.isnan(score[found]), np.nan, better))
 
 
 def time_to_target(price: Floats, value: Floats, start: Whole, target: float) -> Floats:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench.metrics.regret import EQUAL, equals
 from nasbench.report import figures
-from nasbench.report.page import Block, Heading, Picture
+from nasbench.report.page import Block, Grid, Heading, Picture
 from nasbench.report.score import Scored
-from nasbench.report.words import csv, measured, shown
-from nasbench.table import Floats
+from nasbench.report.words import NONE, csv, decimals, measured, number, shown
+from nasbench.table import Floats, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
@@ -19,6 +24,7 @@ def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
     import pandas as pd
 
     study, clouds, profiles, points, layers = scored.study, [], [], [], []
+    beside: list[list[str]] = []
     for task in study.spaces[space]:
         table = study.tables[space, task]
         results = {m: r for m, r in scored.judged[space, task].items() if len(r.found)}
@@ -32,9 +38,16 @@ def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
             values[~np.isfinite(values)] = np.nan  # not drawn
             every, line = (millions, values), (millions[best], values[best])
             clouds.append(figures.Front(task, measured(table), every, line, found))
+            own = table.rows.trained_as  # of those that were trained as one, one is an equal
+            once = np.where(own == np.arange(len(table)), table.scores(), np.nan)
             for method, result in results.items():
-                told = {"millions": millions[result.found], "value": values[result.found]}
-                points.append(pd.DataFrame({"task": task, "method": method, **told}))
+                told = equals(once, millions, own[result.found])
+                frame = {"task": task, "method": method, "seed": result.seed}
+                frame |= {"millions": millions[result.found], "value": values[result.found]}
+                frame |= {"equals": told.n, "better_than": told.better_than}
+                frame["median_of_equals"] = table.task.metric.sign * told.median
+                points.append(pd.DataFrame(frame))
+                beside.append(_beside(table, method, points[-1]))
         widths = {m: _profiles(scored, space, task, r.found) for m, r in results.items()}
         if all(widths.values()):
             profiles.append(figures.Profiles(task, {shown(m): w for m, w in widths.items()}))
@@ -51,6 +64,23 @@ def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
             "and what each run of a method found.",
             csv=csv(f"costs_{space}", pd.concat(points)),
         )
+        yield Grid(
+            (
+                "task",
+                "metric",
+                "method",
+                "MACs, millions",
+                "found",
+                "equals",
+                "their median",
+                "better than",
+            ),
+            beside,
+            "What was found beside its equals: the other networks of the table whose multiply-adds "
+            f"are within {100 * EQUAL:g} % of its own. Means over runs; of those that have equals, "
+            "the median one's result and the share of them that are worse.",
+            texts=3,
+        )
     if profiles:
         most = max(map(len, layers)) - 3
         names = ["task", "method", "run", *(f"layer {i + 1}" for i in range(most))]
@@ -62,6 +92,21 @@ def trade_offs(scored: Scored, space: str) -> Iterator[Block]:
             "From the image on: the mean over runs, each of which is a thin line.",
             csv=csv(f"widths_{space}", pd.DataFrame(layers, columns=names)),
         )
+
+
+def _beside(table: Table, method: str, runs: pd.DataFrame) -> list[str]:
+    digits, known = decimals(table), runs[runs["equals"] > 0]
+    share = 100 * known["better_than"].mean()
+    return [
+        table.task.name,
+        measured(table),
+        shown(method),
+        number(runs["millions"].mean(), 2),
+        number(runs["value"].mean(), digits),
+        number(runs["equals"].mean(), 0),
+        number(known["median_of_equals"].mean(), digits),
+        NONE if np.isnan(share) else f"{share:.0f} %",
+    ]
 
 
 def front(costs: Floats, scores: Floats) -> NDArray[np.int64]:
