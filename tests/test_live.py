@@ -26,7 +26,7 @@ from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, NoMemory, NotRecorded
 from nasbench.journal import Journal
 from nasbench.loop import Method, run_method
-from nasbench.pack import pack_searched
+from nasbench.pack import pack, pack_searched
 from nasbench.recipe import Recipe, Trainable, Trained
 from nasbench.search import Query
 from nasbench.space import Scale
@@ -487,6 +487,8 @@ def test_a_study_that_trains(capsys: pytest.CaptureFixture[str]) -> None:
     assert table.value(ALL_3X3) == pytest.approx(FromTraining(where)(Query(ALL_3X3)).value)
     code, _, err = printed(capsys, "report", "out", "--bench", "rooms")
     assert (code, err.count("the traces are of shapes, the tables at hand of rooms")) == (2, 1)
+    pack(SHAPES, Path("packed.h5"), spaces=["cell"], tasks=["class_scene"], partial=True)
+    assert "leaves trained.h5" in printed(capsys, "report", "out", "--bench", "packed.h5")[2]
 
 
 def test_a_live_study_is_of_one_recipe(capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,7 +126,14 @@ def gather(blocks: Sequence[Traces], bench: Benchmark | None = None) -> Study:
     for space, task in bench:
         if methods := grouped.get((space, task), {}):
             every = [block for some in methods.values() for block in some]
-            table = tables[space, task] = bench[space, task, _agreed(every, "schedule")]
+            schedule = _agreed(every, "schedule")
+            if every[0].live and schedule not in bench.schedules(space, task):
+                raise BadValue(
+                    f"the traces on {bench.name}/{space}/{task} are of networks that were trained, "
+                    "and the tables at hand are not: give the study command again, which leaves "
+                    f"{TRAINED} in its folder"
+                )
+            table = tables[space, task] = bench[space, task, schedule]
             version, own = _agreed(every, "content_sha256"), table.content_sha256
             if every[0].live:  # the same trainings, of which there may be more by now
                 own = bench.contents[f"{space}/{task}"]["content_sha256"]
