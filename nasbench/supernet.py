@@ -230,7 +230,9 @@ class OneShot:
     samples: int = 0
     net: Supernet | None = None
     _kept: dict[str, Kept] = field(default_factory=dict[str, Kept])
-    _rated: list[tuple[Optimizer, float]] = field(default_factory=list[tuple[Optimizer, float]])
+    _rated: list[tuple[Optimizer, float, float]] = field(
+        default_factory=list[tuple[Optimizer, float, float]]
+    )
 
     @cached_property
     def rng(self) -> Generator:
@@ -245,14 +247,14 @@ class OneShot:
         self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self.net
 
-    def optimizer(self, net: nn.Module, until: float = 1.0) -> Optimizer:
+    def optimizer(self, net: nn.Module, until: float = 1.0, since: float = 0.0) -> Optimizer:
         """Make the optimizer of the weights: the recipe's, its rate falling to 0 by a cosine.
 
-        It is 0 when the part `until` of the run is done. *Our reconstruction* of all methods here:
-        what they publish was chosen for other images.
+        It begins to fall when the part `since` of the run is done, and is 0 after `until`. *Our
+        reconstruction* of all methods here: what they publish was chosen for other images.
         """
         made = optimizer(net, self.where.recipe, fused=False)
-        self._rated.append((made, until))
+        self._rated.append((made, since, until))
         return made
 
     def only_widths(self, like: str) -> Space:
@@ -291,10 +293,11 @@ class OneShot:
         steps = self.steps(share)
         for step in range(steps):
             done = self.done * steps + step
-            for made, until in self._rated:
-                last = round(until * self.epochs * steps)
+            for made, since, until in self._rated:
+                first, last = (round(part * self.epochs * steps) for part in (since, until))
+                at = min(max(done, first), last) - first
                 for group in made.param_groups:
-                    group["lr"] = cosine(self.where.recipe.lr, 0.0, min(done, last), last)
+                    group["lr"] = cosine(self.where.recipe.lr, 0.0, at, last - first)
             if not step:
                 orders = [self._shuffled(part, steps * batch) for part in parts]
             index = [order[step * batch : (step + 1) * batch] for order in orders]
@@ -344,18 +347,20 @@ class OneShot:
         net: Supernet,
         archs: Sequence[Architecture | Masks],
         *,
-        images: int = IMAGES,
+        images: int | None = IMAGES,
         recalibrate: int = 0,
     ) -> NDArray[np.float64]:
         """Return the main metric (A,) of architectures, or of words, under shared weights.
 
-        More is better; NaN of one that is none of the network's. On the first validation images,
+        More is better; NaN of one that is none of the network's. On the first validation `images`,
+        or all of them (None),
         with the batch's own statistics; or with those of so many batches of training images
         (`calibrated`).
         """
         task, rng = self.where.task, Generator().manual_seed(0)
         data = load(self.where, "valid")
-        x, target = self._inputs(data, torch.arange(min(images, len(data))), rng)
+        size = len(data) if images is None else min(images, len(data))
+        x, target = self._inputs(data, torch.arange(size), rng)
         some = [batch.x for batch in self._first(recalibrate)]
         scores = []
         for arch in archs:

@@ -11,7 +11,8 @@ gradient of the loss on held-out images:
 
 Faithful: these equations, eps = 0.01 / |v|, xi the rate of the weights, the logits' step before
 that of the weights, Adam for them, and half of the images for each; gradients of weights are
-clipped. As in NAS-Bench-201, the choice is the likeliest option of every edge, zeros included.
+clipped. As in NAS-Bench-201, the choice is the likeliest option of every edge, zeros included;
+`exclude_none` leaves them out, as the paper does.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`), whose momentum counts as 0
 where it is Adam; the macro space, where widths are masked, depths mixed, and resolutions drawn.
@@ -20,6 +21,7 @@ where it is Adam; the macro space, where widths are masked, depths mixed, and re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,6 +33,7 @@ from torch.optim import Adam, Optimizer
 from nasbench.parts.oneshot.distribution import choice, over
 from nasbench.parts.oneshot.relaxation import soft
 from nasbench.search import Problem, Training
+from nasbench.space import LISTED, Architecture, Space
 from nasbench.supernet import Batch
 
 needs = {"live"}
@@ -47,6 +50,7 @@ def search(
     weight_decay: float = 1e-3,
     spread: float = 1e-3,
     clip: float = 5.0,
+    exclude_none: bool = False,
 ) -> Training:
     """Alternate steps of logits, at `learning_rate`, and of weights.
 
@@ -59,6 +63,7 @@ def search(
     weights = live.optimizer(net)
     adam = Adam([alpha.logits], learning_rate, (0.5, 0.999), weight_decay=weight_decay)
     live.keep(net=net, alpha=alpha, weights=weights, adam=adam)
+    whole = _whole(problem.space) if exclude_none else []
     for _ in live.rounds():
         for train, valid in live.batches(0.5):
             apart = alpha.apart(live.rng)
@@ -78,7 +83,16 @@ def search(
             loss(train, w).backward(inputs=list(w.values()))
             clip_grad_norm_(net.parameters(), clip)
             weights.step()
-        yield choice(alpha, live.macs)
+        chosen = choice(alpha, live.macs)
+        if whole:
+            chosen = replace(chosen, arch=whole[int(alpha.rank(whole).argmax())])
+        yield chosen
+
+
+def _whole(space: Space) -> list[Architecture]:
+    """List the members without zeros; none where all are, as in a space too large to be listed."""
+    listed = space if space.size <= LISTED else ()
+    return [arch for arch in listed if all(name for *_, name in space.edges(arch))]
 
 
 def _ahead(

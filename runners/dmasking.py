@@ -17,7 +17,8 @@ the choice is the likeliest option of every decision.
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); steps of the logits are
 spread over an epoch; E_g[C] is exact where the paper multiplies mean shapes (on a plain chain of
 widths the two are equal); one resolution a step, the noise's largest ("sampled"), or each in a pass
-of its own ("all"), whose outputs are summed. On cells it is a Gumbel-softmax over operations; on
+of its own ("all"), whose outputs are summed; latencies are in microseconds, for networks may take
+less than 1 ms. On cells it is a Gumbel-softmax over operations; on
 the macro space a draw that is no member is drawn again.
 """
 
@@ -74,9 +75,15 @@ def search(
     price = priced(live, cost, device)
     prices: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mul": partial(mul_log, reference=e, a=a, b=b),
-        "add": partial(add_linear, reference=reference or price.typical, rate=rate),
+        "add": partial(
+            add_linear,
+            reference=price.fine * (price.typical if reference is None else reference),
+            rate=rate,
+        ),
         "": lambda loss, cost: loss,
     }
+    if not 0 < share < 1:
+        raise ValueError(f"a share of {share}: weights need images, and so do logits")
     if resolutions not in ("sampled", "all") or penalty not in prices:
         raise ValueError(
             f"resolutions {resolutions!r}, penalty {penalty!r}: of sampled, all and {[*prices]}"
@@ -110,8 +117,7 @@ def search(
             word, noisy = drawn(tau)
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            prices[penalty](loss, alpha.expected(price.members, noisy)).backward(
-                inputs=[alpha.logits]
-            )
+            expected = price.fine * alpha.expected(price.members, noisy)
+            prices[penalty](loss, expected).backward(inputs=[alpha.logits])
             adam.step()
         yield choice(alpha, live.macs, tau_softmax=tau, **price.told(alpha))

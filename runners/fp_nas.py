@@ -57,11 +57,12 @@ def search(
 
     Not `adaptive`: always so many. `switch` is the part of the epochs before JD, 1 for FD alone;
     `target` is in the unit of `cost`: "macs", "params", or a file of latencies of the `device`.
-    Raises `ValueError` for fewer than two samples, and for a target
-    that nothing meets.
+    Raises `ValueError` for fewer than two samples, and for a target that nothing meets.
     """
     live = problem.live
     assert live is not None
+    if not 2 <= least <= samples:
+        raise ValueError(f"{least} to {samples} samples: the least is 2, for one has no gradient")
     price = priced(live, cost, device)
     if target is not None:
         price.within(target)  # raises where nothing is

@@ -83,7 +83,7 @@ def search(
     teacher, keys = deepcopy(student).requires_grad_(False), Queue(queue, width, live.rng)
     first = min(ceil(contrast * live.epochs), live.epochs - 1)
     weights = live.optimizer(student, until=max(first, 1) / live.epochs)
-    linear = live.optimizer(net.heads)
+    linear = live.optimizer(net.heads, since=first / live.epochs)
     live.keep(net=net, necks=student.necks, teacher=teacher, queue=keys)
     live.keep(weights=weights, linear=linear)
     draw = pairs(space)

@@ -7,8 +7,9 @@ Of every decision one option is active, drawn by p = softmax(alpha); its gate is
 
 "full": all options run for that, the inactive ones without a graph, so it needs no more memory than
 the authors' "full_v2", which runs them again and has the same slopes. "two": only two do, drawn
-without replacement; p is over the two, and after the step both logits are shifted so that no
-probability beside theirs changed. The price is the expectation of latency, or of multiply-adds:
+without replacement; p is over the two, in the price too, and after the step both logits are shifted
+so that no probability beside theirs changed. The price is the expectation of latency, or of
+multiply-adds:
 
     "mul#log": L a (log E[C] / log ref)^b;   "add#linear": L + lambda (E[C] - ref) / ref
 
@@ -17,8 +18,10 @@ weights on a path by p at every step, and from the epoch after on logits at ever
 images; Adam without momentum and decay. The choice is the likeliest option of every decision.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); multiply-adds by default;
-the median of the space as reference; half of the images for the logits; the macro space, whose
-gates are those of depth, doubling and halving, and where a draw that is no member is drawn again.
+the median of the space as reference; half of the images for the logits; latencies in microseconds,
+for networks may take less than 1 ms; the macro space, whose gates are those of depth, doubling and
+halving, where a draw that is no member is drawn again, and of resolutions, also on `mbconv`, only
+the active one runs: its gate alone has a slope.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
@@ -67,12 +71,14 @@ def search(
     assert live is not None
     net, alpha = live.supernet(), over(problem.space)
     price = priced(live, cost, device)
-    ref = reference or price.typical
+    ref = price.fine * (price.typical if reference is None else reference)
     prices: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
         "mul#log": partial(mul_log, reference=ref, a=a, b=b),
         "add#linear": partial(add_linear, reference=ref, rate=rate),
         "": lambda loss, cost: loss,
     }
+    if every < 1:
+        raise ValueError(f"a step of the logits at every {every} steps: it must be at least 1")
     draws = {"full": gates, "two": two_gates}
     if mode not in draws or penalty not in prices:
         raise ValueError(f"mode {mode!r}, penalty {penalty!r}: of {[*draws]} and {[*prices]}")
@@ -96,12 +102,14 @@ def search(
                 word = [draws[mode](logits, live.rng) for logits in alpha.split()]
                 if alpha.holds(active(word)):
                     break
+            live.samples += 1
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            prices[penalty](loss, alpha.expected(price.members)).backward(inputs=[alpha.logits])
+            expected = price.fine * alpha.expected(price.members)
+            prices[penalty](loss, expected).backward(inputs=[alpha.logits])
             before = [logits.detach().clone() for logits in alpha.split()]
             if mode == "two":
-                _only(alpha, word)
+                between(alpha, word)
             adam.step()
             if mode == "two":
                 for logits, old, mix in zip(alpha.split(), before, word, strict=True):
@@ -109,9 +117,18 @@ def search(
         yield choice(alpha, live.macs, **price.told(alpha))
 
 
-def _only(alpha: Distribution, word: list[dict[int, Tensor]]) -> None:
-    """Leave no slope to options that did not run."""
+def between(alpha: Distribution, word: list[dict[int, Tensor]]) -> None:
+    """Turn slopes into those of p between the two options that ran, as if no other could change.
+
+    Of (g_a, g_b) that is (p_b g_a - p_a g_b) / (p_a + p_b) for a and the opposite for b: the price
+    of the two is compared, and what gates say, which is opposite already, stays as it is.
+    """
     assert alpha.logits.grad is not None
-    for slope, mix in zip(alpha.logits.grad.split_with_sizes(alpha.sizes), word, strict=True):
-        for option in set(range(len(slope))) - mix.keys():
-            slope[option] = 0.0
+    slopes = alpha.logits.grad.split_with_sizes(alpha.sizes)
+    for slope, logits, mix in zip(slopes, alpha.split(), word, strict=True):
+        ran = list(mix)
+        p = logits.detach()[ran].softmax(0)
+        apart = slope[ran[0]] * p[-1] - slope[ran[-1]] * p[0]
+        slope.zero_()
+        if len(ran) == 2:
+            slope[ran] = torch.stack([apart, -apart])

@@ -35,7 +35,8 @@ def search(
 ) -> Training:
     """Train by chance, then look at `draws` architectures on `images`, at `finalists` on all.
 
-    `glance` is how many are drawn for a choice before the last epoch.
+    `images` are of validation. `glance` is how many are drawn for a choice before the last epoch,
+    the best of which is chosen by the first look.
     """
     live, space = problem.live, problem.space
     assert live is not None
@@ -49,10 +50,10 @@ def search(
             loss.backward()
             weights.step()
             live.samples += 1
-        many = draws if epoch == live.epochs - 1 else glance
-        archs = [space.sample(rng) for _ in range(many)]
+        last = epoch == live.epochs - 1
+        archs = [space.sample(rng) for _ in range(draws if last else glance)]
         yield Choice(
-            best(live, net, archs, finalists, images),
+            best(live, net, archs, finalists if last else 1, images),
             rank=lambda archs: live.score(net, archs),
         )
 
@@ -63,5 +64,6 @@ def best(
     """Return the best of the best few."""
     scores = live.score(net, archs, images=images)
     few = [archs[i] for i in np.argsort(-scores, kind="stable")[:finalists]]
-    found: Architecture = few[int(np.argmax(live.score(net, few)))]
+    first = int(np.argmax(live.score(net, few, images=None))) if len(few) > 1 else 0
+    found: Architecture = few[first]
     return found

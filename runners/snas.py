@@ -12,7 +12,8 @@ penalty is their logarithm, and eta = 1.5e-3, is from the authors' code. The cho
 option of every edge, zeros included.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); the macro space, where
-widths are masked, depths mixed, and resolutions drawn.
+widths are masked, depths mixed, of resolutions the one with the largest Z runs, and a sample whose
+largest are no member is drawn again.
 """
 
 from __future__ import annotations
@@ -63,8 +64,14 @@ def search(
     for epoch in live.rounds():
         tau = linear(tau_max, tau_min, epoch, live.epochs)
         for (batch,) in live.batches():
-            z = [gumbel_softmax(a, tau, gumbel(len(a), live.rng)) for a in alpha.split()]
-            loss = live.loss(net(batch.x, soft(z, alpha.apart(live.rng))), batch.target)
+            while True:
+                z = [gumbel_softmax(a, tau, gumbel(len(a), live.rng)) for a in alpha.split()]
+                options = [int(each.argmax()) for each in z]
+                if alpha.holds(options):
+                    break
+            live.samples += 1
+            word = soft(z, {i: options[i] for i in problem.space.apart})
+            loss = live.loss(net(batch.x, word), batch.target)
             if eta:
                 loss = loss + eta * alpha.expected(price.members).log()
             weights.zero_grad()

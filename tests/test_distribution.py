@@ -255,7 +255,7 @@ def test_losses_with_costs() -> None:
     assert add_linear(loss, cost, 400).item() == 2
     assert add_linear(loss, cost, 200).item() == pytest.approx(2.1)
     assert add_linear(loss, cost, 800, rate=1).item() == pytest.approx(1.5)
-    with pytest.raises(ValueError, match="reference 1: it must be above 1"):
+    with pytest.raises(ValueError, match="a reference of 1: both must be above 1"):
         mul_log(loss, cost, 1)
 
 

@@ -31,6 +31,7 @@ from nasbench.parts.oneshot.contrast import (  # noqa: E402
     follow,
     info_nce,
     pair,
+    pairs,
     running,
     spread,
 )
@@ -107,7 +108,7 @@ def test_paths_differ_in_as_much_as_they_can() -> None:
 
 
 def embedding(space: Space) -> Embedding:
-    encoder = space.supernet(SCALE)
+    encoder = space.supernet(SCALE if space in SPACES else None)
     shapes = encoder.features((3, 16, 16))  # type: ignore[operator]
     return Embedding(encoder, shapes, 8, 4, rng())
 
@@ -154,7 +155,7 @@ def test_the_teacher_follows_both_paths_alone(space: Space) -> None:
     assert seen == {0, 1, 2}
 
 
-@pytest.mark.parametrize("space", SPACES, ids=str)
+@pytest.mark.parametrize("space", [*SPACES, find("spaces", "mbconv")], ids=str)
 def test_what_learns_is_followed(space: Space) -> None:
     student = embedding(space)
     teacher = deepcopy(student).requires_grad_(False)
@@ -163,8 +164,7 @@ def test_what_learns_is_followed(space: Space) -> None:
             weight.mul_(1.5).add_(0.01)
     before = deepcopy(teacher.state_dict())
     keys, numpy = Queue(8, 4, rng()), np.random.default_rng(0)
-    members = np.array([each for each in space if space.has_path(each)])
-    words = [path(space.factor(each)) for each in pair(members, numpy)]
+    words = [path(space.factor(each)) for each in pairs(space)(numpy)]
     q, k = embed(student, teacher, torch.rand(4, 3, 16, 16), words, 0.9, rng())
     loss = info_nce(q[0], k[1], keys.keys, 0.2) + info_nce(q[1], k[0], keys.keys, 0.2)
     loss.backward()
@@ -213,15 +213,17 @@ def test_the_encoder_learns_first_and_heads_after(tmp_path: Path) -> None:
 def test_rates_fall_to_0_when_they_are_told_to(tmp_path: Path) -> None:
     run = live(4, tmp_path)
     half, whole = (run.optimizer(nn.Linear(1, 1), until) for until in (0.5, 1.0))
+    later = run.optimizer(nn.Linear(1, 1), since=0.5)
     rates = [
-        [made.param_groups[0]["lr"] / run.where.recipe.lr for made in (half, whole)]
+        [made.param_groups[0]["lr"] / run.where.recipe.lr for made in (half, whole, later)]
         for _ in run.rounds()
         for _ in run.batches()
     ]
     steps = run.steps()
-    assert rates[0] == [1, 1]
-    assert rates[steps] == pytest.approx([0.5, (1 + 0.5**0.5) / 2])
-    assert [first for first, _ in rates[2 * steps :]] == pytest.approx([0] * 2 * steps)
+    assert rates[0] == [1, 1, 1]
+    assert rates[steps] == pytest.approx([0.5, (1 + 0.5**0.5) / 2, 1])
+    assert [first for first, *_ in rates[2 * steps :]] == pytest.approx([0] * 2 * steps)
+    assert [last for *_, last in rates[2 * steps :]] == [first for first, *_ in rates[: 2 * steps]]
     assert rates[2 * steps][1] == pytest.approx(0.5)
 
 

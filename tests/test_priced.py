@@ -91,3 +91,14 @@ def test_methods_search_by_what_they_are_told(runner: str, tmp_path: Path) -> No
     assert traces.info["cost"][-1] < 1.8
     by_params = trial(runner, table(space="width"), cost="params")
     assert (by_params.info["cost"] < 0.5 * by_params.info["macs"]).all()
+
+
+@pytest.mark.parametrize("runner", ["proxylessnas", "dmasking"])
+def test_networks_that_take_less_than_a_millisecond(runner: str, tmp_path: Path) -> None:
+    """Their logarithm in ms is below 0, and no power of it; in microseconds it has a slope."""
+    archs = [(a, *[b, a] * 2) for a in range(5) for b in range(5)]
+    fast = {WIDTH.spell(arch): 0.1 + 0.01 * sum(arch) for arch in archs}
+    told: dict[str, Any] = {"a": 1e6, "b": 9.0, "learning_rate": 0.5, "warmup": 0.0}
+    told |= {"every": 1} if runner == "proxylessnas" else {"share": 0.5}
+    traces = trial(runner, table(space="width"), cost=file(tmp_path, fit=fast), **told)
+    assert 0.1 <= traces.info["cost"][-1] < 0.18  # 0.2 in the mean

@@ -23,7 +23,8 @@ from nasbench.parts.oneshot.relaxation import (
     straight_through,
     two_gates,
 )
-from nasbench.parts.oneshot.schedules import cosine, linear
+from nasbench.parts.oneshot.schedules import cosine, exponential, linear
+from nasbench.runners.proxylessnas import between
 from nasbench.space import Scale
 from tests.small_spaces import Table
 
@@ -206,6 +207,23 @@ def test_a_step_of_two_paths_leaves_the_others_probabilities() -> None:
     assert [p[1], p[3]] == pytest.approx([old[1], old[3]], abs=1e-12)
 
 
+def test_the_price_of_two_paths_compares_these() -> None:
+    """By p over the two, the rest as it is: no slope where both cost the same."""
+    alpha = Enumerated(Table(3, 2))
+    alpha.logits.data = torch.tensor([0.5, 0.1, 0.4, 0.3, 0.7], dtype=torch.float64).log()
+    word = [{0: torch.tensor(1.0), 1: torch.tensor(0.0)}, {1: torch.tensor(1.0)}]
+    for costs, slope in (([1, 1, 4], 0.0), ([3, 1, 4], 0.5 * 0.1 / 0.6 * 2)):
+        alpha.logits.grad = None
+        members = torch.tensor([costs[arch[0]] for arch in alpha.space], dtype=torch.float64)
+        alpha.expected(members).backward()
+        between(alpha, word)
+        assert alpha.logits.grad is not None
+        assert alpha.logits.grad.tolist() == pytest.approx([slope, -slope, 0, 0, 0], abs=1e-12)
+    alpha.logits.grad = torch.tensor([0.2, -0.2, 0.0, 0.0, 0.0], dtype=torch.float64)
+    between(alpha, word)  # what gates say is opposite already
+    assert alpha.logits.grad.tolist() == pytest.approx([0.2, -0.2, 0, 0, 0], abs=1e-12)
+
+
 def test_adam_without_momentum_moves_the_two_alone() -> None:
     distribution, rng = Enumerated(Table(4, 3)), seeded(7)
     optimizer = torch.optim.Adam([distribution.logits], 0.1, betas=(0.0, 0.999))
@@ -230,6 +248,8 @@ def test_temperatures() -> None:
     snas = [linear(1, 0.03, epoch, 150) for epoch in (0, 75, 149)]
     assert snas == pytest.approx([1, 0.515, 0.0365], abs=5e-5)
     assert linear(10, 0.1, 0, 0) == 10
+    fbnet = [exponential(5, 5 * 0.956**89, epoch, 89) for epoch in (0, 10, 45, 89)]
+    assert fbnet == pytest.approx([5, 3.188, 0.660, 0.0911], abs=5e-4)
 
 
 def test_rates() -> None:

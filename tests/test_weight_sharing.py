@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,8 @@ from torch import Tensor  # noqa: E402
 from torch.optim import SGD  # noqa: E402
 
 from nasbench.live import Inputs, load  # noqa: E402
+from nasbench.nets import Mix  # noqa: E402
+from nasbench.parts.oneshot.distribution import over  # noqa: E402
 from nasbench.parts.oneshot.relaxation import chosen  # noqa: E402
 from nasbench.parts.oneshot.sampled import descend  # noqa: E402
 from nasbench.runners import darts  # noqa: E402
@@ -187,6 +190,29 @@ def test_one_step_of_second_order() -> None:
     assert w.item() == -2
 
 
+def test_momentum_and_decay_move_what_is_ahead() -> None:
+    """w' = w - xi (.9 m + grad + .1 w), m the momentum so far."""
+    a = torch.tensor(2.0, dtype=torch.float64)
+    w = torch.tensor(-2.0, requires_grad=True, dtype=torch.float64)
+    sgd = SGD([w], 0.5, momentum=0.9, weight_decay=0.1)
+    sgd.state[w]["momentum_buffer"] = torch.tensor(3.0, dtype=torch.float64)
+    loss: Any = toy(a)
+    ahead, _ = darts._ahead(loss, "train", {"w": w}, sgd)  # type: ignore[arg-type]
+    assert ahead["w"].item() == pytest.approx(-2 - 0.5 * (0.9 * 3 - 8 - 0.2))
+
+
+def test_darts_without_zeros() -> None:
+    """The best of the members that have none, by the same logits: the rest is as it was."""
+    some, none = (
+        run("darts", table(), [0], Budget(epochs=1), exclude_none=flag, learning_rate=0.1)
+        for flag in (False, True)
+    )
+    assert (none.arch > 0).all()
+    assert some.info["entropy"] == none.info["entropy"]
+    alike = some.arch == none.arch
+    assert alike[some.arch > 0].all()
+
+
 @pytest.mark.parametrize(("xi", "limit"), [(0.0, 2.0), (0.1, 1.6667), (0.5, 1.0), (0.7, 0.8333)])
 def test_where_the_bilevel_toy_converges(xi: float, limit: float) -> None:
     """a = w = 2 / (1 + 2 xi); the true optimum is 1."""
@@ -264,10 +290,48 @@ def test_targets_that_nothing_meets() -> None:
         run("fp_nas", table(), [0], Budget(epochs=1), target=5.0)
 
 
-def test_another_mode_or_scale_is_refused() -> None:
-    for runner, wrong in (("proxylessnas", {"mode": "some"}), ("parsec", {"samples": 1})):
-        with pytest.raises(Exception, match=r"(mode 'some'|samples 1)"):
-            run(runner, table(), [0], Budget(epochs=1), **wrong)
+@pytest.mark.parametrize(
+    ("runner", "wrong", "says"),
+    [
+        ("proxylessnas", {"mode": "some"}, "mode 'some'"),
+        ("proxylessnas", {"every": 0}, "at every 0 steps: it must be at least 1"),
+        ("proxylessnas", {"reference": 0.5}, "a reference of 0.5: both must be above 1"),
+        ("parsec", {"samples": 1}, "samples 1"),
+        ("fp_nas", {"samples": 1, "adaptive": False}, "2 to 1 samples: the least is 2"),
+        ("dmasking", {"share": 1.0}, "a share of 1.0: weights need images"),
+        ("dmasking", {"penalty": "add", "reference": 0.0}, "a reference of 0.0: it must be above"),
+    ],
+)
+def test_settings_that_can_not_be(runner: str, wrong: dict[str, Any], says: str) -> None:
+    more: dict[str, Any] = {"warmup": 0.0} if runner in ("proxylessnas", "dmasking") else {}
+    with pytest.raises((RunnerFailed, ValueError), match=says):
+        run(runner, table(), [0], Budget(epochs=3), **more, **wrong)
+
+
+def weight_in(mix: Mix, option: int) -> float:
+    weight = mix[option]
+    return 1.0 if weight is None else float(weight.detach())
+
+
+@pytest.mark.parametrize("space", ["macro", "width"])
+def test_what_runs_of_snas_is_its_largest(space: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where only one option can run: its weight is that of the sample, never a draw's own."""
+    where, words = table(space=space), list[Any]()
+    forward = Supernet.forward
+
+    def noted(net: Supernet, x: Tensor, word: Any) -> Tensor:
+        words.append(word)
+        return forward(net, x, word)
+
+    monkeypatch.setattr(Supernet, "forward", noted)
+    run("snas", where, [0], Budget(epochs=1), tau_max=0.05, tau_min=0.05)
+    relaxed = [word for word in words if not isinstance(word, tuple) and len(word[0]) > 1]
+    assert relaxed
+    apart = where.space.apart
+    for word in relaxed:
+        options = [max(mix, key=partial(weight_in, mix)) for mix in word]
+        assert over(where.space).holds(options)
+        assert all(len(word[i]) == 1 for i in apart)
 
 
 def test_a_damaged_state_is_said() -> None:

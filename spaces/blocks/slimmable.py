@@ -45,12 +45,43 @@ class SlicedBatchNorm(nn.BatchNorm2d):
 class SlicedConv2d(nn.Conv2d):
     """Uses the first channels, as many as enter and are asked for."""
 
-    def forward(self, x: Tensor, c_out: int, stride: int) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, c_out: int, stride: int = 1) -> Tensor:  # type: ignore[override]
         """Turn (B, c_in, h, w) into (B, c_out, ceil(h / stride), ceil(w / stride))."""
         weight = self.weight[:c_out, : x.shape[1]]
+        bias = None if self.bias is None else self.bias[:c_out]
         if (kernel := weight.shape[-1]) == 1:  # cut the grid out first, as `Pointwise` does
             x, stride = x[..., ::stride, ::stride], 1
-        return F.conv2d(x, weight, None, stride, kernel // 2)
+        return F.conv2d(x, weight, bias, stride, kernel // 2)
+
+
+class SlicedDepthwise(nn.Conv2d):
+    """Uses the kernels of the first channels, as many as enter."""
+
+    def __init__(self, channels: int, kernel: int, stride: int) -> None:
+        super().__init__(
+            channels, channels, kernel, stride, kernel // 2, groups=channels, bias=False
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Turn (B, C, h, w) into (B, C, ceil(h / stride), ceil(w / stride))."""
+        n, padding = x.shape[1], self.kernel_size[0] // 2
+        return F.conv2d(x, self.weight[:n], None, self.stride, padding, 1, n)
+
+
+class SlicedExcite(SqueezeExcite):
+    """Squeeze-and-excitation of the first channels, as many as enter."""
+
+    def __init__(self, channels: int, middle: int) -> None:
+        super().__init__(channels, middle)
+        self.gate[1] = SlicedConv2d(channels, middle, 1)
+        self.gate[3] = SlicedConv2d(middle, channels, 1)
+
+    def forward(self, x: Tensor, most: int, limit: Callable[[Tensor], Tensor]) -> Tensor:  # type: ignore[override]
+        """Keep the shape (B, C, h, w); `limit` masks the first `most` channels of the middle."""
+        pool, first, act, second, gate = self.gate
+        y = act(first(pool(x), most))
+        out: Tensor = x * gate(second(limit(y), x.shape[1]))
+        return out
 
 
 class Bank(nn.Module):
@@ -187,12 +218,9 @@ class SuperInverted(nn.Module):
         c_in, c_out = max(entering), max(stage.channels)
         hidden = rounded(c_in * max(stage.expansions), divisor)
         self.widen = Bank(c_in, hidden, 1)
-        self.depthwise = nn.ModuleList(
-            nn.Conv2d(hidden, hidden, k, stride, k // 2, groups=hidden, bias=False)
-            for k in stage.kernels
-        )
+        self.depthwise = nn.ModuleList(SlicedDepthwise(hidden, k, stride) for k in stage.kernels)
         self.norms = nn.ModuleList(SlicedBatchNorm(hidden) for _ in stage.kernels)
-        self.squeeze = SqueezeExcite(hidden, rounded(hidden // 4, divisor))
+        self.squeeze = SlicedExcite(hidden, rounded(hidden // 4, divisor))
         self.narrow = Bank(hidden, c_out, 1)
         shared(self)
 
@@ -236,7 +264,8 @@ class SuperInverted(nn.Module):
         middle = [(rounded(c // 4, self.divisor), weight) for c, weight in hidden]
 
         def squeezed(x: Tensor) -> Tensor:
-            return self._squeezed(x, max(c for c, _ in middle), lambda y: masked(y, middle))
+            out: Tensor = self.squeeze(x, max(c for c, _ in middle), lambda y: masked(y, middle))
+            return out
 
         y = _mixed(squeezes, lambda o: squeezed if self.stage.squeezes[o] else _same, y)
         leaving = [(self.stage.channels[option], weight) for option, weight in channels.items()]
@@ -253,28 +282,7 @@ class SuperInverted(nn.Module):
 
     def _kernel(self, option: int) -> Callable[[Tensor], Tensor]:
         conv, norm = self.depthwise[option], self.norms[option]
-
-        def run(x: Tensor) -> Tensor:
-            weight = conv.weight[: x.shape[1]]  # type: ignore[index]
-            size = weight.shape[-1]
-            y: Tensor = norm(F.conv2d(x, weight, None, self.stride, size // 2, 1, x.shape[1]))
-            return y
-
-        return run
-
-    def _squeezed(self, x: Tensor, most: int, limit: Callable[[Tensor], Tensor]) -> Tensor:
-        """Squeeze and excite by the first `most` channels of the middle, which are masked."""
-        pool, first, act, second, gate = self.squeeze.gate
-        assert isinstance(first, nn.Conv2d)
-        assert isinstance(second, nn.Conv2d)
-        one, other = first.bias, second.bias
-        assert one is not None
-        assert other is not None
-        n = x.shape[1]
-        y = act(F.conv2d(pool(x), first.weight[:most, :n], one[:most]))
-        y = F.conv2d(limit(y), second.weight[:n, :most], other[:n])
-        out: Tensor = x * gate(y)
-        return out
+        return lambda x: norm(conv(x))
 
     def by_masks(self, x: Tensor, entering: Tensor, word: Masks) -> tuple[Tensor, Tensor]:
         """Do the same by masks (1 or B, C, 1, 1) of channels that enter, and of this layer's own.
@@ -302,7 +310,7 @@ class SuperInverted(nn.Module):
             middles = torch.tensor([rounded(c // 4, self.divisor) for c in range(n)])
             middle = middles[(hidden != 0).sum(1)][:, None]  # (1 or B, 1, 1, 1)
             most = int(middle.max())
-            y = self._squeezed(y, most, lambda y: y * (number[:most, None, None] < middle))
+            y = self.squeeze(y, most, lambda y: y * (number[:most, None, None] < middle))
         y = leaving * self.narrow(y, n := leaving.shape[1])
         if self.stride == 1 and bool((same := _same_channels(entering, leaving)).any()):
             y = y + torch.where(same, _padded(x, n), 0.0)

@@ -38,7 +38,7 @@ def rate(rho: float, epoch: float, free: float, full: float) -> float:
     """Return rho(t): 0 until the epoch `free`, rising linearly to the epoch `full`, then rho."""
     if epoch >= full:
         return rho
-    return rho * max(epoch - free, 0.0) / (full - free)
+    return 0.0 if epoch <= free else rho * (epoch - free) / (full - free)
 
 
 def l1(scales: Iterable[Tensor], c: Sequence[float]) -> Tensor:

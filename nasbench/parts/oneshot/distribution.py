@@ -346,11 +346,12 @@ def over(space: Space, groups: Sequence[Sequence[int]] | None = None) -> Distrib
 
 
 def decisions(space: Space) -> Distribution:
-    """Return a distribution with a categorical for each decision as the space writes it.
+    """Return a distribution of methods that don't part a decision into factors.
 
-    Those of grids are the factors; elsewhere a decision is what `Space.groups` takes together.
+    A layer has one categorical over all that is decided about it, `Space.groups`, an edge its own.
     """
-    return over(space, None if space.factors == space.choices else space.groups)
+    edges = space.size <= LISTED and space.factors == space.choices
+    return over(space, None if edges else space.groups)
 
 
 def choice(alpha: Distribution, macs: Costs, **info: float) -> Choice:

@@ -32,6 +32,14 @@ class Priced:
     of: Callable[[Architecture], float]
     tabulate: Callable[[], Costs]
 
+    @property
+    def fine(self) -> float:
+        """How many are in a unit of so fine a grain that a logarithm of a cost is above 0.
+
+        Of counts it is 1; of ms 1000, because a network may take less than one.
+        """
+        return 1000.0 if self.unit == "ms" else 1.0
+
     @cached_property
     def members(self) -> Costs:
         """Costs (N,) of all members in order, or `Space.terms`."""
