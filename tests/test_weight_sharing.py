@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from nasbench.benchmark import trainable
 from nasbench.budget import Budget
@@ -28,8 +29,9 @@ from torch.optim import SGD  # noqa: E402
 from nasbench.live import Inputs, load  # noqa: E402
 from nasbench.nets import Mix  # noqa: E402
 from nasbench.parts.oneshot.distribution import over  # noqa: E402
+from nasbench.parts.oneshot.importance import importance_weights, surrogate  # noqa: E402
 from nasbench.parts.oneshot.relaxation import chosen  # noqa: E402
-from nasbench.parts.oneshot.sampled import descend  # noqa: E402
+from nasbench.parts.oneshot.sampled import descend, log_likelihoods  # noqa: E402
 from nasbench.runners import darts  # noqa: E402
 from nasbench.supernet import Batch, OneShot, Saved, Supernet, calibrated  # noqa: E402
 
@@ -282,6 +284,59 @@ def test_a_price_makes_cheaper(runner: str, settings: list[dict[str, Any]]) -> N
         run(runner, where, [0], budget, **more, **each).info["macs"][-1] for each in settings
     )
     assert priced < 0.9 * free
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("runner", "name", "strengths", "more"),
+    [
+        ("snas", "eta", (0.0, 0.1, 0.3, 1.0, 3.0), {}),
+        ("proxylessnas", "rate", (0.0, 0.3, 1.0, 3.0, 30.0), {"penalty": "add#linear", "every": 1}),
+        ("fp_nas", "beta", (0.0, 0.1, 0.3, 1.0, 3.0), {"target": 15e3, "scale": "mean"}),
+        ("dmasking", "rate", (0.0, 0.3, 1.0, 3.0, 30.0), {"penalty": "add", "share": 0.5}),
+    ],
+)
+def test_the_higher_the_price_the_cheaper(
+    runner: str, name: str, strengths: Sequence[float], more: dict[str, Any]
+) -> None:
+    """Expected multiply-adds fall with the price: a rank correlation of -.8 or less over five."""
+    more = more | {"learning_rate": 0.1}
+    if runner in ("proxylessnas", "dmasking"):
+        more |= {"warmup": 0.0}
+    settings: list[dict[str, Any]] = [{**more, name: each} for each in strengths]
+    runs = [run(runner, table(), [0, 1, 2], Budget(epochs=8), **each) for each in settings]
+    macs = [traces.info["macs"][traces.start[1:] - 1].mean() for traces in runs]
+    assert spearmanr(strengths, macs).statistic <= -0.8
+
+
+def test_samples_of_logits_teach_no_weight() -> None:
+    """Likelihoods of PARSEC's second half have no gradient; the surrogate is of log p alone."""
+    where = squares("cell", "class_object")
+    net, alpha, batch = Supernet(where), over(where.space), first(where)
+    live = OneShot(where, 0, 1, np.random.default_rng(0), Path("state"))
+    rows = alpha.sample(3, torch.Generator().manual_seed(0))
+    ll = log_likelihoods(live, net, batch, alpha.archs(rows))
+    surrogate(importance_weights(ll, len(batch), "sum"), alpha.log_of(rows)).backward()
+    assert all(weight.grad is None for weight in net.parameters())
+    assert alpha.logits.grad is not None
+    assert alpha.logits.grad.abs().sum() > 0
+
+
+def test_snas_looks_once_for_both_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, loss, slopes = list[int](), OneShot.loss, list[bool]()
+
+    def counted(live: OneShot, output: Tensor, target: Tensor) -> Tensor:
+        asked.append(1)
+        return loss(live, output, target)
+
+    def clipped(parameters: Any, most: float) -> None:
+        slopes.append(any(p.grad is not None and p.grad.abs().sum() > 0 for p in parameters))
+
+    monkeypatch.setattr(OneShot, "loss", counted)
+    monkeypatch.setattr("nasbench.runners.snas.clip_grad_norm_", clipped)
+    trial("snas", table(), budget=Budget(epochs=1), eta=0.0)
+    assert len(asked) == 4  # 64 images in batches of 16
+    assert slopes == [True] * 8  # weights, logits
 
 
 def test_targets_that_nothing_meets() -> None:
