@@ -165,12 +165,22 @@ def test_global_state_is_left_alone(runner: str) -> None:
     assert str(np.random.get_state()) == numpy  # noqa: NPY002
 
 
-@pytest.mark.parametrize("runner", ONE_SHOT)
+KILLS = [
+    *((runner, 1) for runner in ONE_SHOT),
+    *(
+        pytest.param(runner, 2, marks=[pytest.mark.slow] * (runner not in ("spos", "atomnas")))
+        for runner in ONE_SHOT
+    ),
+]
+"""Each run is killed once; twice one that draws paths, and the one whose supernet shrinks."""
+
+
+@pytest.mark.parametrize(("runner", "kills"), KILLS)
 def test_a_killed_run_goes_on_from_its_last_choice(
-    runner: str, monkeypatch: pytest.MonkeyPatch
+    runner: str, kills: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, budget = table(runner=runner), Budget(epochs=3)
-    whole = trial(runner, where, [5], budget)
+    where, budget = table(runner=runner), Budget(epochs=1 + kills)
+    whole = alone(runner) if budget == TWO else without_seconds(trial(runner, where, [4], budget))
     from nasbench.supernet import OneShot
 
     saved, trained = OneShot.save, []
@@ -178,16 +188,16 @@ def test_a_killed_run_goes_on_from_its_last_choice(
     def die(live: OneShot, told: Any) -> None:
         saved(live, told)
         trained.append(len(told))
-        if len(told) < 3 and len(trained) < 3:
+        if len(trained) <= kills:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(OneShot, "save", die)
-    for _ in range(2):
+    for _ in range(kills):
         with pytest.raises(KeyboardInterrupt):
-            trial(runner, where, [5], budget)
-    again = trial(runner, where, [5], budget)
-    assert trained == [1, 2, 3]  # no epoch twice
-    assert without_seconds(again) == without_seconds(whole)
+            trial(runner, where, [4], budget)
+    again = trial(runner, where, [4], budget)
+    assert trained == list(range(1, kills + 2))  # no epoch twice
+    assert without_seconds(again) == whole
     assert not list((home().parent / "unfinished").iterdir())
 
 
