@@ -10,9 +10,12 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 import typer
 from typer.exceptions import TyperException
+from typer.main import get_command
 
 from nasbench.commands import COMMANDS
 from nasbench.errors import NasbenchError
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        if app(given or ["--help"], standalone_mode=False, prog_name="nasbench") == 130:
+        if _command()(given or ["--help"], standalone_mode=False, prog_name="nasbench") == 130:
             raise KeyboardInterrupt  # which typer turned into this code
         sys.stdout.flush()
     except SystemExit:  # what typer makes of a closed pipe: nobody reads on, and that is no error
@@ -50,6 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("nasbench: stopped; what was finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+@cache
+def _command() -> Any:
+    """Make what reads a command line, once: the signatures of all commands take their time."""
+    return get_command(app)
 
 
 def _hush() -> None:

@@ -166,7 +166,7 @@ def _csv(bench: Benchmark, file: BinaryIO, out: Path) -> None:
                 there = block.values == block.values
                 numbers = block.values[there].astype(str).tolist()
                 lines = zip(names[there].tolist(), numbers, strict=True)
-                text.writelines(f"{words},{name},{number}\n" for name, number in lines)
+                text.write("".join(f"{words},{name},{number}\n" for name, number in lines))
         text.flush()
         text.detach()
 

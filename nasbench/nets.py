@@ -6,11 +6,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from nasbench.errors import NotApplicable
@@ -213,12 +215,24 @@ def _layer(layer: Layer, shape: Shape) -> tuple[Counts, Shape]:
         return _count(layer.build(), shape)
 
 
+class _Skip(TorchFunctionMode):
+    """Skip what keeps a shape and counts nothing: torch takes it apart, even without memory."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _SKIPPED and args:
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+_SKIPPED = frozenset({F.batch_norm, F.relu, F.hardswish, F.hardsigmoid, F.silu})
+
+
 def _count(network: nn.Module, shape: Shape) -> tuple[Counts, Shape]:
     """Run a network on two images without memory; a training batch norm refuses a single one."""
     held = chain(network.named_parameters(), network.named_buffers())
-    empty = {name: torch.empty_like(tensor, device="meta") for name, tensor in held}
+    empty = {name: t if t.is_meta else torch.empty_like(t, device="meta") for name, t in held}
     images = torch.empty(2, *shape, device="meta")
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter, _Skip():
         output: Tensor = functional_call(network, empty, (images,))
     params = sum(each.numel() for each in network.parameters() if each.requires_grad)
     return Counts(params, counter.get_total_flops() // 4), tuple(output.shape[1:])

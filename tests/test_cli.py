@@ -301,7 +301,10 @@ def test_convert_and_import(
     after = told(capsys, "info", "made_up")
     assert after["content_sha256"] == before["content_sha256"]
     assert after["spaces"] == before["spaces"]
-    said(capsys, "import", "csv", "sub/made_up.csv", "--as", "mine")
+    row = "transnas_cell,jigsaw,64-41414-1_02_333,valid,top1,60"
+    Path("few.csv").write_text(f"space,task,architecture,split,metric,value\n{row}\n")
+    said(capsys, "import", "csv", "few.csv", "--as", "mine")
+    assert not (tmp_path / "tables" / "few.h5").exists()
     assert (tmp_path / "tables" / "mine.h5").is_file()
 
 

@@ -42,6 +42,7 @@ def _real(
     home = tmp_path_factory.getbasetemp() / "docs"
     monkeypatch.setenv("NASBENCH_HOME", str(home))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("nasbench.oneshot.RANKED", 8)
     live = find("benchmarks", "rooms").live
     assert live
     for task, recipe in live.recipes.items():  # a hundredth of the images: seconds, not minutes
@@ -74,8 +75,9 @@ def test_shell_in_the_guide_and_the_readme(shared: Path) -> None:
     lines = [line for text in (README, GUIDE) for line in "".join(blocks(text, "sh")).splitlines()]
     commands = [line.split("#")[0].split()[1:] for line in lines if line.startswith("nasbench ")]
     assert len(commands) > 10
-    for command in commands:
-        assert main(small(command)) == 0, command
+    for i, command in enumerate(commands):
+        if command[0] != "report" or command not in commands[i + 1 :]:  # one that says it all
+            assert main(small(command)) == 0, command
 
 
 def small(command: list[str]) -> list[str]:

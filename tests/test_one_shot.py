@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -117,13 +118,19 @@ def test_every_task(runner: str, task: str) -> None:
     assert len(trial(runner, table(task, runner=runner), budget=Budget(epochs=1)).value) == 1
 
 
+@cache
+def alone(runner: str) -> Traces:
+    """Run seed 4: what it gives is the same with other seeds, and in another process."""
+    return without_seconds(trial(runner, table(runner=runner), [4]))
+
+
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_seeds(runner: str) -> None:
-    where = table(runner=runner)
-    both = without_seconds(trial(runner, where, [3, 4]))
-    assert without_seconds(trial(runner, where, [3, 4])) == both
-    alone = without_seconds(trial(runner, where, [4]))
-    assert alone.arch.tolist() == both.arch[2:].tolist()
+    first, both = alone(runner), without_seconds(trial(runner, table(runner=runner), [3, 4]))
+    assert first.arch.tolist() == both.arch[2:].tolist()
+    assert first.info.keys() == both.info.keys()
+    for name, values in both.info.items():
+        np.testing.assert_array_equal(values[2:], first.info[name])
     told = {name: values[:2].tolist() for name, values in both.info.items()}
     assert told != {name: values[2:].tolist() for name, values in both.info.items()}
 
@@ -133,9 +140,9 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run every method in another process, all in one, because torch takes its time to load."""
     code = (
         "import sys; from pathlib import Path\n"
-        "from tests.test_one_shot import ONE_SHOT, table, trial\n"
+        "from tests.test_one_shot import ONE_SHOT, alone\n"
         "for runner in ONE_SHOT:\n"
-        "    trial(runner, table(runner=runner), [3]).save(Path(sys.argv[1], runner))"
+        "    alone(runner).save(Path(sys.argv[1], runner))"
     )
     folder = tmp_path_factory.mktemp("elsewhere")
     env = {**os.environ, "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "2"}
@@ -146,8 +153,7 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
 def test_same_seed_in_another_process(runner: str, elsewhere: Path) -> None:
-    there, here = Traces.load(elsewhere / runner), trial(runner, table(runner=runner), [3])
-    assert without_seconds(there) == without_seconds(here)
+    assert Traces.load(elsewhere / runner) == alone(runner)
 
 
 @pytest.mark.parametrize("runner", ONE_SHOT)
@@ -159,12 +165,22 @@ def test_global_state_is_left_alone(runner: str) -> None:
     assert str(np.random.get_state()) == numpy  # noqa: NPY002
 
 
-@pytest.mark.parametrize("runner", ONE_SHOT)
+KILLS = [
+    *((runner, 1) for runner in ONE_SHOT),
+    *(
+        pytest.param(runner, 2, marks=[pytest.mark.slow] * (runner not in ("spos", "atomnas")))
+        for runner in ONE_SHOT
+    ),
+]
+"""Each run is killed once; twice one that draws paths, and the one whose supernet shrinks."""
+
+
+@pytest.mark.parametrize(("runner", "kills"), KILLS)
 def test_a_killed_run_goes_on_from_its_last_choice(
-    runner: str, monkeypatch: pytest.MonkeyPatch
+    runner: str, kills: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    where, budget = table(runner=runner), Budget(epochs=3)
-    whole = trial(runner, where, [5], budget)
+    where, budget = table(runner=runner), Budget(epochs=1 + kills)
+    whole = alone(runner) if budget == TWO else without_seconds(trial(runner, where, [4], budget))
     from nasbench.supernet import OneShot
 
     saved, trained = OneShot.save, []
@@ -172,16 +188,16 @@ def test_a_killed_run_goes_on_from_its_last_choice(
     def die(live: OneShot, told: Any) -> None:
         saved(live, told)
         trained.append(len(told))
-        if len(told) < 3 and len(trained) < 3:
+        if len(trained) <= kills:
             raise KeyboardInterrupt
 
     monkeypatch.setattr(OneShot, "save", die)
-    for _ in range(2):
+    for _ in range(kills):
         with pytest.raises(KeyboardInterrupt):
-            trial(runner, where, [5], budget)
-    again = trial(runner, where, [5], budget)
-    assert trained == [1, 2, 3]  # no epoch twice
-    assert without_seconds(again) == without_seconds(whole)
+            trial(runner, where, [4], budget)
+    again = trial(runner, where, [4], budget)
+    assert trained == list(range(1, kills + 2))  # no epoch twice
+    assert without_seconds(again) == whole
     assert not list((home().parent / "unfinished").iterdir())
 
 
@@ -410,13 +426,20 @@ def test_a_table_that_is_not_complete(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "holds no training" in capsys.readouterr().out
 
 
-def test_studies_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_studies_and_reports(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun by other processes, which compare as many ranks as users do; ended here, with few."""
     tables = [table("class_scene"), table("jigsaw")]
     bench, out = str(written(tmp_path / "squares.h5", tables)), str(tmp_path / "study")
     runner = "random_weight_sharing:draws=20:glance=3"
     line = ["study", bench, "--out", out, "--epochs", "2", "--runners"]
-    line += [f"{runner},random_search", "--seeds", "2"]
-    assert main([*line, "--workers", "2"]) == 0
+    line += [f"{runner},random_search", "--seeds"]
+    assert main([*line, "1", "--tasks", "jigsaw", "--workers", "2"]) == 0
+    assert len(list(Path(out).rglob("seeds_*.npz"))) == 2
+    monkeypatch.setattr("nasbench.oneshot.RANKED", 8)
+    line += ["2", "--workers", "1"]
+    assert main(line) == 0
     files = sorted(Path(out).rglob("seeds_*.npz"))
     assert len(files) == 2 * (2 + 1)  # one file a seed, and one for all of random search
     before = [file.read_bytes() for file in files]
@@ -430,7 +453,10 @@ def test_studies_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert list((Path(out) / "report").glob("choices_cell.*"))
 
 
-def test_one_run_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_run_on_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nasbench.oneshot.RANKED", 8)
     bench = written(tmp_path / "squares.h5", [table("class_scene"), table("jigsaw")])
     line = ["run", f"{bench}/jigsaw/random_weight_sharing:draws=20/1", "--epochs", "2"]
     assert main(line) == 0

@@ -85,7 +85,7 @@ def test_best_networks_by_a_loss_are_the_smallest(errors: Table) -> None:
 def test_a_search_walks_down_a_loss(runner: str, errors: Table) -> None:
     """NASLib: a negative loss is called accuracy, a positive one has no search."""
     known = history(runner, errors, range(3))
-    traces = run(runner, errors, range(3), Budget(queries=80), history=known)
+    traces = run(runner, errors, range(3), Budget(queries=60), history=known)
     runs = zip(traces.start[:-1], traces.start[1:], strict=True)
     found = [traces.value[a:b][traces.score[a:b].argmax()] for a, b in runs]
     assert np.median(found) <= np.quantile(errors.values(), 0.05)

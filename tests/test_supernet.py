@@ -196,8 +196,8 @@ def test_gradients_are_the_networks(
     case: Case, encoder: nn.Module, x: Tensor, layout: torch.memory_format
 ) -> None:
     encoder.double().to(memory_format=layout)  # type: ignore[call-overload]
-    x = x.double().contiguous(memory_format=layout)
-    for arch in members(case.space, 5)[1:]:
+    x = x[:4].double().contiguous(memory_format=layout)
+    for arch in members(case.space, 3)[1:]:
         network = alone(case, encoder, arch).double().to(memory_format=layout)  # type: ignore[call-overload]
         backward(mixed([(None, network(x))]))
         for word in hard(case.space, arch), gated(case.space, arch):
