@@ -105,6 +105,7 @@ def _run(
     told: Mapping[str, Any],
 ) -> list[Chosen]:
     from nasbench.live import alone
+    from nasbench.parts.oneshot.shift import disagreement
     from nasbench.supernet import OneShot
 
     label, rng = f"{method}, seed {seed}", np.random.default_rng(seed)
@@ -144,6 +145,7 @@ def _run(
                     info["tau"] = sample.tau(choice.rank)
                 if len(chosen) + 1 == epochs and live.net is not None:
                     info["supernet_tau"] = sample.tau(partial(live.score, live.net))
+                    info |= {} if live.net.masked else disagreement(live, live.net)
                 chosen.append(Chosen(list(arch), seconds, info))
                 live.save([list(each) for each in chosen])
         except (Exception, SystemExit) as error:

@@ -361,7 +361,7 @@ class OneShot:
         data = load(self.where, "valid")
         size = len(data) if images is None else min(images, len(data))
         x, target = self._inputs(data, torch.arange(size), rng)
-        some = [batch.x for batch in self._first(recalibrate)]
+        some = [batch.x for batch in self.first(recalibrate)]
         scores = []
         for arch in archs:
             if isinstance(arch, tuple) and arch not in net.where.space:
@@ -376,7 +376,8 @@ class OneShot:
             scores.append(task.metric.sign * meter.values()[task.metric.name])
         return np.array(scores, np.float64)
 
-    def _first(self, batches: int) -> Iterator[Batch]:
+    def first(self, batches: int) -> Iterator[Batch]:
+        """Yield so many batches of training images, always the same, as they are."""
         data, rng, size = (
             load(self.where, "train"),
             Generator().manual_seed(0),

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from nasbench.parts.oneshot.shift import feature_shift, update_conflict
-from nasbench.supernet import Supernet
+from nasbench.parts.oneshot.shift import disagreement, feature_shift, update_conflict
+from nasbench.supernet import OneShot, Supernet
 from tests.test_one_shot import table
 
 
@@ -59,3 +63,22 @@ def test_conflict_of_gradients() -> None:
     values = [each["0.weight"] for each in found]
     assert values == pytest.approx([0, 1, 2, 1 - 0.5**0.5], abs=1e-6)
     assert all(weight.grad is None for weight in net.parameters())
+
+
+def test_disagreement_leaves_all_as_it_was(tmp_path: Path) -> None:
+    """Also of a supernet whose encoder learns no more; the same is told again."""
+    where = table().trained_by
+    assert where
+    live = OneShot(where, 0, 1, np.random.default_rng(0), tmp_path / "state")
+    net = live.supernet()
+    net.encoder.requires_grad_(False)
+    before, state = deepcopy(net.state_dict()), live.rng.get_state()
+    told = disagreement(live, net, 3)
+    assert told == disagreement(live, net, 3)
+    assert 0 < told["feature_shift"] < 2
+    assert 0 < told["update_conflict"] < 2
+    assert all(value.equal(before[name]) for name, value in net.state_dict().items())
+    assert live.rng.get_state().equal(state)
+    assert all(weight.grad is None for weight in net.parameters())
+    learns = {name for name, weight in net.named_parameters() if weight.requires_grad}
+    assert learns == {name for name in before if name.startswith("heads.")}

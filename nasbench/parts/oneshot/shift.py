@@ -8,19 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity
 
 from nasbench.space import Architecture
-from nasbench.supernet import Supernet, calibrated, path
+from nasbench.supernet import OneShot, Supernet, calibrated, path
 
 
 def feature_shift(net: Supernet, x: Tensor, a: Architecture, b: Architecture) -> dict[str, float]:
     """Return 1 - cos of what enters each module of the encoder that both paths run, by its name.
 
-    Pooled, and a mean over the images (B, 3, H, W), on which batch normalization is calibrated for
-    each path. What has another width in the two is left out.
+    Pooled, and a mean over the images (B, 3, H, W), or in parts, on which batch normalization is
+    calibrated for each path. What has another width in the two is left out.
     """
     one, other = (_entering(net, x, arch) for arch in (a, b))
     return {
@@ -42,7 +43,7 @@ def _entering(net: Supernet, x: Tensor, arch: Architecture) -> dict[str, Tensor]
         modules = net.encoder.named_modules()
         hooks = [each.register_forward_pre_hook(note(name)) for name, each in modules if name]
         try:
-            net.encoder(x, path(net.where.space.factor(arch)))
+            net.encoder(x.flatten(0, -4), path(net.where.space.factor(arch)))
         finally:
             for hook in hooks:
                 hook.remove()
@@ -64,3 +65,31 @@ def update_conflict(net: nn.Module, one: Tensor, other: Tensor) -> dict[str, flo
         for name, a, b in zip(names, first, second, strict=True)
         if a is not None and b is not None
     }
+
+
+def disagreement(live: OneShot, net: Supernet, pairs: int = 8) -> dict[str, float]:
+    """Return the mean `feature_shift` and `update_conflict` of pairs of members, always the same.
+
+    They are drawn uniformly from those with a path, so they share some of their layers; the images
+    are the first batch of training. NaN where nothing is shared.
+    """
+    space, rng, told = net.where.space, np.random.default_rng(0), list[list[float]]()
+    (batch,) = live.first(1)
+
+    def drawn() -> Architecture:
+        while True:
+            if space.has_path(arch := space.sample(rng)):
+                return arch
+
+    frozen = [weight for weight in net.parameters() if not weight.requires_grad]
+    net.requires_grad_()  # heads alone may learn by now
+    for _ in range(pairs):
+        a, b = drawn(), drawn()
+        losses = [net.where.task.loss(net(batch.x, each), batch.target) for each in (a, b)]
+        each = feature_shift(net, batch.x, a, b), update_conflict(net, *losses)
+        told.append([float(np.mean([*shared.values()])) if shared else np.nan for shared in each])
+    for weight in frozen:
+        weight.requires_grad_(False)
+    means = [column[~np.isnan(column)] for column in np.array(told).T]
+    names = ("feature_shift", "update_conflict")
+    return {n: float(m.mean()) if len(m) else np.nan for n, m in zip(names, means, strict=True)}
