@@ -22,6 +22,7 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from threading import Thread, current_thread, main_thread
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 from nasbench.errors import BadValue, RunnerFailed
 
@@ -44,13 +45,22 @@ class Processes(ProcessPoolExecutor):
         context = get_context("spawn")
         watched, self._held = context.Pipe(duplex=False)
         super().__init__(workers, context, be_a_worker, (watched,))
+        self._sent = WeakSet[Future[Any]]()
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **named: Any) -> Future[Result]:
+        """Send a job."""
+        future = super().submit(fn, *args, **named)
+        self._sent.add(future)
+        return future
 
     def __exit__(self, *_: object) -> None:
         try:
-            self.shutdown()
+            wait_for([*self._sent])
         except BaseException:
             self.stop()
             raise
+        with _deaf():  # Python 3.11 takes a thread for ended whose join was interrupted
+            self.shutdown()
 
     def stop(self) -> None:
         """End the processes now: jobs that are at work are lost."""
