@@ -32,6 +32,9 @@ from nasbench.watch import Watch
 RANKED = 100
 """Architectures with a known truth, at most, on which rankings are compared with it."""
 
+PAIRS = 8
+"""Pairs of architectures of which the disagreement about shared weights is measured."""
+
 
 class Chosen(NamedTuple):
     """A choice, the seconds of the processor since the one before, and what is told about it."""
@@ -145,7 +148,7 @@ def _run(
                     info["tau"] = sample.tau(choice.rank)
                 if len(chosen) + 1 == epochs and live.net is not None:
                     info["supernet_tau"] = sample.tau(partial(live.score, live.net))
-                    info |= {} if live.net.masked else disagreement(live, live.net)
+                    info |= {} if live.net.masked else disagreement(live, live.net, PAIRS)
                 chosen.append(Chosen(list(arch), seconds, info))
                 live.save([list(each) for each in chosen])
         except (Exception, SystemExit) as error:

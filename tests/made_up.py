@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import h5py
 import numpy as np
+import pytest
 
 from nasbench.budget import Budget
 from nasbench.find import find, names
@@ -51,6 +52,12 @@ CHEAP: dict[str, dict[str, Any]] = {
     "atomnas": {"threshold": 0.97, "average": 0.01},
 }
 """What makes a method fast where its contract is tested; the golden traces have the defaults."""
+
+
+def look_less(patch: pytest.MonkeyPatch, ranked: int = 8) -> None:
+    """Compare one-shot runs with few ranks, and few of their paths with each other."""
+    patch.setattr("nasbench.oneshot.RANKED", ranked)
+    patch.setattr("nasbench.oneshot.PAIRS", 1)
 
 
 @lru_cache(maxsize=64)

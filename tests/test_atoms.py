@@ -32,6 +32,7 @@ from nasbench.parts.oneshot.atoms import (
 )
 from nasbench.parts.oneshot.channels import Channels, cost
 from nasbench.spaces.blocks.slimmable import SuperChain
+from tests.made_up import look_less
 from tests.test_channel_gates import block, plain
 from tests.test_one_shot import table
 
@@ -42,7 +43,7 @@ KEEP = [[1, 0, 1, 1, 0, 1], [1, 1, 0, 1, 0], [0, 1, 1, 1]]
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("nasbench.oneshot.RANKED", 4)
+    look_less(monkeypatch, 4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         yield

@@ -41,6 +41,7 @@ from nasbench.parts.oneshot.channels import Channels, Widths, cost
 from nasbench.space import Scale
 from nasbench.spaces.blocks.slimmable import SuperChain
 from nasbench.supernet import Supernet
+from tests.made_up import look_less
 from tests.test_one_shot import table
 
 NOISE = torch.linspace(0, 1, 400_003, dtype=torch.float64)[1:-1].logit()
@@ -50,7 +51,7 @@ NOISE = torch.linspace(0, 1, 400_003, dtype=torch.float64)[1:-1].logit()
 @pytest.fixture(autouse=True)
 def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NASBENCH_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr("nasbench.oneshot.RANKED", 4)
+    look_less(monkeypatch, 4)
 
 
 def plain(widths: Sequence[Sequence[int]]) -> Widths:

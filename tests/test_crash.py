@@ -35,7 +35,7 @@ from tests.test_importers import made_up_lines
 if sys.platform != "linux":
     pytest.skip("kills process groups and limits files the Linux way", allow_module_level=True)
 
-KILLS = pytest.mark.parametrize("kills", [2, pytest.param(12, marks=pytest.mark.slow)])
+KILLS = pytest.mark.parametrize("kills", [1, pytest.param(12, marks=pytest.mark.slow)])
 ROOT = Path(__file__).parents[1]
 
 Check = Callable[[Path], None]

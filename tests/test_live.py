@@ -476,7 +476,7 @@ def test_a_study_that_trains(capsys: pytest.CaptureFixture[str]) -> None:
     (chosen,) = Path("out/traces/cell").rglob("random_weight*/*.npz")
     for arch in (ALL_3X3, tuple(Traces.load(chosen).arch[0].tolist())):  # known from now on
         FromTraining(where)(Query(arch))
-    code, out, _ = printed(capsys, *line, "2")
+    code, out, _ = printed(capsys, *line, "2", "--workers", "1")
     assert "4 runs of 3 epochs; 2 to do" in out
     assert first == [path.read_bytes() for path in sorted(Path("out/traces").rglob("*00.npz"))]
     assert printed(capsys, *line, "2")[1].count("0 to do") == 1

@@ -67,7 +67,7 @@ def update_conflict(net: nn.Module, one: Tensor, other: Tensor) -> dict[str, flo
     }
 
 
-def disagreement(live: OneShot, net: Supernet, pairs: int = 8) -> dict[str, float]:
+def disagreement(live: OneShot, net: Supernet, pairs: int) -> dict[str, float]:
     """Return the mean `feature_shift` and `update_conflict` of pairs of members, always the same.
 
     They are drawn uniformly from those with a path, so they share some of their layers; the images
