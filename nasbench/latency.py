@@ -21,7 +21,7 @@ from nasbench.count import with_facts
 from nasbench.errors import BadFile, BadValue, NotApplicable
 from nasbench.find import find
 from nasbench.parts.latency import LatencyModel, Variable, covering, errors, variables
-from nasbench.space import Architecture, Listed, Scale, Space
+from nasbench.space import Architecture, Grid, Listed, Scale, Space
 from nasbench.store import Benchmark, atomic
 from nasbench.table import Info
 
@@ -123,15 +123,21 @@ def draw(
 ) -> tuple[list[Architecture], list[Architecture]]:
     """Draw members to learn from and others to check with, each once; so fewer in small spaces.
 
-    The former cover pairs of options of neighbouring decisions, where all combinations are members.
+    The former cover pairs of options of neighbouring decisions, where all combinations are members;
+    of widths alone, the layers that there can be.
     """
     if sample < 1 or check < 0:
         raise BadValue(f"{sample} networks to learn from, {check} to check: 1 and 0 at least")
     rng = np.random.default_rng(seed)
     if isinstance(space, Listed):
         fit = [space.sample(rng) for _ in range(sample)]
-    else:
+    elif isinstance(space, Grid):
         fit = covering(space.choices, sample, rng)
+    else:
+        from nasbench.parts.oneshot.prices import Layers
+
+        layers = Layers(space)
+        fit = layers.archs(covering(layers.sizes, sample, rng, layers.alike))
     known = dict.fromkeys(fit)
     others = dict.fromkeys(space.sample(rng) for _ in range(check))
     return list(known), [arch for arch in others if arch not in known]
@@ -142,6 +148,7 @@ def measure(
     size: int,
     scale: Scale | None = None,
     *,
+    like: str = "",
     sample: int = 100,
     check: int = 20,
     seed: int = 0,
@@ -152,12 +159,12 @@ def measure(
     runs: int = 60,
     tick: Callable[[int, int], None] = lambda done, total: None,
 ) -> Latencies:
-    """Measure encoders of the space of that name, drawn by `draw`.
+    """Measure encoders of the space of that name, drawn by `draw`; `like` one, all but its widths.
 
     One thread's seconds are the processor's, which other work on the machine changes less than the
     clock, by which all else is measured. `scale` is by default the space's own. The batch, the
     warm-up and the number of runs are AOWS's, which takes the mean of the runs. Raises
-    `NotApplicable` for a space that builds no networks.
+    `NotApplicable` for a space that builds no networks, or decides about no widths of one.
     """
     for what, value, least in [
         ("pixels a side", size, 1),
@@ -171,6 +178,8 @@ def measure(
     space = find("spaces", name)
     if (scale := scale or space.scale) is None:
         raise NotApplicable(f"not applicable: {name} says how to write networks, not to build")
+    if like:
+        space = space.only_widths(space.read(like))
     fit, others = draw(space, sample, check, seed)
     import torch
 

@@ -16,7 +16,8 @@ import nasbench
 from nasbench.__main__ import main
 from nasbench.errors import BadFile, BadValue, NotApplicable
 from nasbench.find import find
-from nasbench.latency import Latencies, record
+from nasbench.latency import Latencies, measure, record
+from nasbench.parts.chain import cost
 from nasbench.parts.latency import (
     LatencyModel,
     Variable,
@@ -33,6 +34,9 @@ from tests.small_spaces import Table
 
 pytest.importorskip("torch")
 from nasbench.nets import layers
+from nasbench.parts.oneshot.prices import Layers, pair_costs
+from nasbench.supernet import OneShot
+from tests.test_one_shot import LIKE, unlisted
 
 WIDTH = find("spaces", "width")
 
@@ -200,9 +204,26 @@ def test_few_measurements_explain_nothing(capsys: pytest.CaptureFixture[str]) ->
         replace(found, check={}).errors()
 
 
+def test_a_network_of_which_widths_are_searched(tmp_path: Path) -> None:
+    """What is measured of it is enough to price every choice."""
+    where = unlisted()
+    live = OneShot(where, 0, 1, np.random.default_rng(0), tmp_path / "state")
+    told: dict[str, Any] = {"sample": 60, "check": 2, "batch": 2, "warmup": 0, "runs": 1}
+    found = measure("mbconv", live.side, where.recipe.scale, like=LIKE, **told)
+    found.write(Path("ms.json"))
+    only = live.only_widths(LIKE)
+    assert all(only.read(name) in only for name in (*found.fit, *found.check))
+    assert len(found.fit) == 60
+    costs = pair_costs(live, "ms.json")
+    model, archs = found.model(), [only.at(7), only.at(1000)]
+    paths = [Layers(only).path(arch) for arch in archs]
+    assert cost(costs, paths) == pytest.approx(model.predict(found.networks(archs)))
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--like", "8_8_8_8_7"], "'8_8_8_8_7' is not in width"),
         (["--batch", "0"], "0 images a batch: it must be at least 1"),
         (["--sample", "0"], "0 networks to learn from, 20 to check: 1 and 0 at least"),
         (["--device", "nothing"], "no device 'nothing' here, use cpu"),

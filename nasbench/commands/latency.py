@@ -26,6 +26,7 @@ def measure_latency(
             help="A space, in its published size; or BENCH/SPACE/TASK, in that of the recipe.",
         ),
     ],
+    like: Annotated[str, typer.Option(help="A network, of which others are the widths.")] = "",
     device: Annotated[str, typer.Option(help="cpu, or cuda.")] = "cpu",
     sample: Annotated[int, typer.Option(help="Networks to learn from, which cover layers.")] = 100,
     check: Annotated[int, typer.Option(help="Uniform draws to check with what was learned.")] = 20,
@@ -45,7 +46,7 @@ def measure_latency(
 ) -> None:
     """Measure how long networks of a space take, without the head, and keep that in a file.
 
-    Searches of widths take the file as latency=FILE. Other work on the machine spoils the numbers.
+    Methods with a price take the file as cost=FILE. Other work on the machine spoils the numbers.
     """
     from nasbench.training import require_torch
 
@@ -66,6 +67,7 @@ def measure_latency(
             name,
             side if size is None else size,
             scale,
+            like=like,
             sample=sample,
             check=check,
             seed=seed,

@@ -19,6 +19,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nasbench.errors import BadValue
 from nasbench.parts.chain import Path, viterbi
@@ -117,20 +118,28 @@ def errors(found: Floats, told: Floats) -> tuple[float, float]:
     return rmse, rmse / float(np.mean(told))
 
 
-def covering(sizes: Sequence[int], n: int, rng: np.random.Generator) -> list[Path]:
+def covering(
+    sizes: Sequence[int],
+    n: int,
+    rng: np.random.Generator,
+    alike: Sequence[NDArray[np.int64]] | None = None,
+) -> list[Path]:
     """Draw n members of a grid so that pairs of options of neighbouring decisions are seen evenly.
 
     Each has as many as there can be of the pairs that were seen least so far (Viterbi); which of
-    equally good ones is left to chance, *ours*.
+    equally good ones is left to chance, *ours*. Pairs with an equal number in `alike` (S, S'), an
+    array for each two neighbours, are one.
     """
-    counts = [np.zeros((a, b), int) for a, b in pairwise(sizes)]
+    if alike is None:
+        alike = [np.arange(a * b).reshape(a, b) for a, b in pairwise(sizes)]
+    counts = [np.zeros(each.max() + 1, int) for each in alike]
     found = []
     for _ in range(n):
         least = min(int(each.min()) for each in counts)
-        rare = [each == least for each in counts]
+        rare = [each[of] == least for each, of in zip(counts, alike, strict=True)]
         chance = [rng.uniform(0, 0.5 / len(sizes), size) for size in sizes]
         path = viterbi(chance, [-each.astype(float) for each in rare])
-        for each, ends in zip(counts, pairwise(path), strict=True):
-            each[ends] += 1
+        for each, of, ends in zip(counts, alike, pairwise(path), strict=True):
+            each[of[ends]] += 1
         found.append(path)
     return found

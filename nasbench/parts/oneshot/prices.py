@@ -40,6 +40,18 @@ class Layers:
     def _shapes(self) -> list[list[int]]:
         return [[self.space.factors[f] for f in group] for group in self.space.groups]
 
+    @property
+    def alike(self) -> list[NDArray[np.int64]]:
+        """Number pairs of neighbouring states (S_i, S_i+1): those that build one layer are equal.
+
+        Of what is before, a layer has no more than the channels that enter, its group's last.
+        """
+        leaving = [
+            np.arange(size) % of[-1] for size, of in zip(self.sizes, self._shapes, strict=True)
+        ]
+        each = zip(leaving, self.sizes[1:], strict=False)
+        return [entering[:, None] * size + np.arange(size) for entering, size in each]
+
     def options(self, states: ArrayLike) -> NDArray[np.int64]:
         """Return the options (..., factors) of states (..., layers)."""
         given = np.asarray(states)
