@@ -582,7 +582,9 @@ def trained(path: Path) -> bool:
     return made is not None and bool(rows(path))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "how", [signal.SIGINT, pytest.param(signal.SIGKILL, marks=pytest.mark.slow)]
+)
 def test_a_search_that_is_stopped_keeps_what_was_trained_and_goes_on(
     how: signal.Signals, tmp_path: Path
 ) -> None:

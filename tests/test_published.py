@@ -20,7 +20,7 @@ from nasbench.reproduce import Repeated, Reproduction, published, sampling
 from nasbench.store import Benchmark
 from nasbench.study import study
 
-RUNS = 100
+RUNS = 50
 """A fifth of what `nasbench reproduce` does."""
 SPACES = ("cell", "macro")
 
