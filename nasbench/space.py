@@ -118,6 +118,11 @@ class Space(ABC):
             )
         )
 
+    @property
+    def decided(self) -> Sequence[int]:
+        """The places of an architecture in which members differ."""
+        return range(len(self.choices))
+
     def __iter__(self) -> Iterator[Architecture]:
         return map(self.at, range(len(self)))
 

@@ -286,9 +286,11 @@ class OneShot:
         """Go once through the training images, in a new order.
 
         Below 1 the share is that of images for the weights, and each step has a second batch, of
-        the rest. Which images are which is drawn once a run.
+        the rest. Which images are which is drawn once a run. Raises `BadValue` where one has none.
         """
         first, batch = round(share * len(self._order)), self.where.recipe.batch
+        if share < 1 and not 0 < first < len(self._order):
+            raise BadValue(f"a share of {share}: of {len(self._order)} images none would be left")
         parts = [self._order[:first], *([self._order[first:]] if share < 1 else [])]
         steps = self.steps(share)
         for step in range(steps):
@@ -402,8 +404,8 @@ class OneShot:
         least, most = (self.cost(space.member(options)) for options in ends)
         if not least <= target:
             raise BadValue(
-                f"no architecture of {space.name} costs {target:,.6g} multiply-adds or less: those "
-                f"that are searched cost {least:,} to {most:,}"
+                f"no architecture of {space.name} costs {target:,.10g} multiply-adds or less: "
+                f"those that are searched cost {least:,} to {most:,}"
             )
 
     def cost(self, arch: Architecture, what: Counted = "macs") -> int:

@@ -23,7 +23,7 @@ is worth it from one percent of the widest network on. A layer keeps as many cha
 narrowest option, because every member has them. The choice has the widths nearest to the numbers of
 living channels, the narrower of two, expansions given the channels that enter; with a target the
 smallest scales go until it's within. An architecture's score under shared weights, which ranks it,
-is that of its channels with the largest scales.
+is that of its channels with the largest scales, by statistics of batches. No smoothed labels.
 
 Of inverted residuals not only hidden channels are atoms, as in the paper, but leaving ones, too;
 those that the widest network adds up have one scale, and are cut together. All decisions but widths
@@ -119,9 +119,11 @@ def search(
             atoms.cut(keep)
             mean.cut(keep)
         sizes = [each.abs() for each in mean.values]
-        alive = [int(kept.sum()) for kept in living(sizes, threshold, least)]
+        keep = living(sizes, threshold, least)
+        alive = [int(kept.sum()) for kept in keep]
         if target is not None:
-            alive = targeted(sizes, lambda counts: live.cost(member(counts)), target, least)
+            left = [size[kept] for size, kept in zip(sizes, keep, strict=True)]
+            alive = targeted(left, lambda counts: live.cost(member(counts)), target, least)
         chosen = member(alive)
         yield Choice(
             chosen,

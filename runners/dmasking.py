@@ -9,17 +9,19 @@ and the price is what the network costs by the same g:
 
     "mul": L a log(E_g[C])^b;   "add": L + lambda (E_g[C] - ref) / ref
 
-Faithful: this, for widths, expansions, resolutions (the network runs on some of the pixels) and
-parallel types of blocks; tau falls from 5 by 0.956 at each of 90 epochs, here by as much over the
-run; no step of the logits in the first ninth; Adam for them; 80 % of the images are the weights';
-the choice is the likeliest option of every decision.
+Faithful: this, for widths, expansions and resolutions (the network runs on some of the pixels); tau
+falls from 5 by 0.956 at each of 90 epochs, here by as much over the run; no step of the logits in
+the first ninth; Adam for them; 80 % of the images are the weights'; the choice is the likeliest
+option of every decision.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); steps of the logits are
 spread over an epoch; E_g[C] is exact where the paper multiplies mean shapes (on a plain chain of
-widths the two are equal); one resolution a step, the noise's largest ("sampled"), or each in a pass
-of its own ("all"), whose outputs are summed; latencies are in microseconds, for networks may take
-less than 1 ms. On cells it is a Gumbel-softmax over operations; on
-the macro space a draw that is no member is drawn again.
+widths the two are equal); one resolution a step, the noise's largest ("sampled"; the price is by
+the probabilities of all), or each in a pass of its own ("all"), whose outputs are summed; kernel,
+squeeze-and-excitation, activation and depth have noise of their own and are mixed in place, where
+the paper has parallel blocks with one choice of a type; latencies are in microseconds, for networks
+may take less than 1 ms. On cells it is a Gumbel-softmax over operations; on the macro space a draw
+that is no member is drawn again.
 """
 
 from __future__ import annotations

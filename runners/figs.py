@@ -6,11 +6,12 @@ multiply channels behind BN and ReLU. Weights and logits learn at once, on the s
     L = task loss + lambda sum_conv k (A_in sum r_out + A_out sum r_in)
 
 k is what a pair of channels costs (multiply-adds or parameters), A how many gates are alive, m >=
-0.1, r = sigmoid(l), or with `on_mask` the gates themselves. Channels with l > 0 are kept.
+0.1 (of a group 1 - prod_i (1 - m_i)), r = sigmoid(l), or with `on_mask` the gates themselves.
+Channels with l > 0 are kept.
 
 Faithful, to the authors' released layer and penalty: this; l = 2.5 at first, tau = 0.001, the first
-channel kept, lambda = 1 / (initial cost) as the middle of the grid that they search, rates of
-structure learning that stay. `straight_through` and `annealing` are theirs, too.
+channel kept, lambda = 1 / (initial cost) as the middle of the grid that they search, the logits'
+rate, which stays. `straight_through` and `annealing` are theirs, too.
 
 Of inverted residuals hidden and leaving channels have gates; those that the widest network adds up
 are a group, which is open where any of its layers' gates is, p = 1 - prod_i (1 - p_i).

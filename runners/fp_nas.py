@@ -74,7 +74,7 @@ def search(
     adams = {p: Adam([p.logits], learning_rate) for p in (factorised, joint)}
     live.keep(net=net, factorised=factorised, joint=joint, weights=weights)
     live.keep(adam=adams[factorised], adam_joint=adams[joint])
-    first_joint = round(switch * live.epochs)
+    first_joint = max(round(switch * live.epochs), int(switch > 0))
     for epoch in live.rounds():
         if epoch == first_joint:
             joint.logits.data.copy_(factorised.joint().logits.data)

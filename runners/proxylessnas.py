@@ -5,11 +5,11 @@ Of every decision one option is active, drawn by p = softmax(alpha); its gate is
 
     dL/dalpha_i = sum_j dL/dg_j p_j (delta_ij - p_i),  dL/dg_j = <dL/dm, o_j(x)>
 
-"full": all options run for that, the inactive ones without a graph, so it needs no more memory than
-the authors' "full_v2", which runs them again and has the same slopes. "two": only two do, drawn
-without replacement; p is over the two, in the price too, and after the step both logits are shifted
-so that no probability beside theirs changed. The price is the expectation of latency, or of
-multiply-adds:
+"full": all options run for that, the inactive ones without a graph; what they give is kept, as in
+the authors' "full", where their "full_v2" runs them again and has the same slopes. "two": only two
+do, with the memory of two paths, drawn without replacement; p is over the two, in the price too,
+and after the step both logits are shifted so that no probability beside theirs changed. The price
+is the expectation of latency, or of multiply-adds:
 
     "mul#log": L a (log E[C] / log ref)^b;   "add#linear": L + lambda (E[C] - ref) / ref
 
@@ -19,9 +19,10 @@ images; Adam without momentum and decay. The choice is the likeliest option of e
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); multiply-adds by default;
 the median of the space as reference; half of the images for the logits; latencies in microseconds,
-for networks may take less than 1 ms; the macro space, whose gates are those of depth, doubling and
-halving, where a draw that is no member is drawn again, and of resolutions, also on `mbconv`, only
-the active one runs: its gate alone has a slope.
+for networks may take less than 1 ms; no smoothed labels; zeros learn as all options do. On `mbconv`
+each resolution is an option, and runs. On the macro space gates are those of depth, doubling and
+halving, a draw that is no member is drawn again, and of resolutions only the active one runs: its
+gate alone has a slope. There is no REINFORCE for prices without a slope.
 """
 
 from __future__ import annotations
@@ -31,14 +32,13 @@ from functools import partial
 from typing import Literal
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from nasbench.parts.oneshot.costs import add_linear, mul_log
-from nasbench.parts.oneshot.distribution import Distribution, choice, over
+from nasbench.parts.oneshot.distribution import choice, over
 from nasbench.parts.oneshot.priced import priced
-from nasbench.parts.oneshot.relaxation import active, gates, rescale, two_gates
+from nasbench.parts.oneshot.relaxation import active, gates, of_those, rescale, two_gates
 from nasbench.search import Problem, Training
 
 needs = {"live"}
@@ -105,30 +105,12 @@ def search(
             live.samples += 1
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            expected = price.fine * alpha.expected(price.members)
+            priced_by = of_those(alpha.split(), word) if mode == "two" else alpha.logits
+            expected = price.fine * alpha.expected(price.members, priced_by)
             prices[penalty](loss, expected).backward(inputs=[alpha.logits])
             before = [logits.detach().clone() for logits in alpha.split()]
-            if mode == "two":
-                between(alpha, word)
             adam.step()
             if mode == "two":
                 for logits, old, mix in zip(alpha.split(), before, word, strict=True):
                     rescale(logits, old, list(mix))
         yield choice(alpha, live.macs, **price.told(alpha))
-
-
-def between(alpha: Distribution, word: list[dict[int, Tensor]]) -> None:
-    """Turn slopes into those of p between the two options that ran, as if no other could change.
-
-    Of (g_a, g_b) that is (p_b g_a - p_a g_b) / (p_a + p_b) for a and the opposite for b: the price
-    of the two is compared, and what gates say, which is opposite already, stays as it is.
-    """
-    assert alpha.logits.grad is not None
-    slopes = alpha.logits.grad.split_with_sizes(alpha.sizes)
-    for slope, logits, mix in zip(slopes, alpha.split(), word, strict=True):
-        ran = list(mix)
-        p = logits.detach()[ran].softmax(0)
-        apart = slope[ran[0]] * p[-1] - slope[ran[-1]] * p[0]
-        slope.zero_()
-        if len(ran) == 2:
-            slope[ran] = torch.stack([apart, -apart])

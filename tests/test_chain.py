@@ -22,6 +22,7 @@ from nasbench.parts.chain import (
     within,
 )
 from nasbench.parts.policy import Floats
+from nasbench.spaces.blocks.layerwise import rounded
 
 Chain = tuple[list[Floats], list[Floats]]
 
@@ -205,3 +206,30 @@ def test_costs_of_a_whole_are_those_of_neighbours(seed: int) -> None:
 def test_what_is_no_chain() -> None:
     with pytest.raises(BadValue, match="it's no chain"):
         pairwise(lambda paths: [path[0] * path[2] + 1 for path in paths], (3, 3, 3))
+
+
+def test_widths_of_the_published_space() -> None:
+    """MobileNet v1 of OWS and AOWS: 10^15.57 widths of 14 layers, 2,396 pairs of neighbours."""
+    wide = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    options = [{rounded(c * part) for part in np.linspace(0.2, 1.5, 14)} for c in wide]
+    sizes = [len(each) for each in options]
+    assert sizes == [6, 11, *[14] * 12]
+    assert np.log10(sizes).sum() == pytest.approx(15.57, abs=5e-3)
+    assert sum(a * b for a, b in zip([1, *sizes], [*sizes, 1], strict=True)) == 2396
+
+
+def test_the_least_that_is_said_can_be_met() -> None:
+    with pytest.raises(BadValue, match="the least is 12,345,649, the most 20,000,001"):
+        feasible([np.array([[12_345_649.0, 20_000_001.0]])], 12_345_000)
+
+
+def test_no_limit() -> None:
+    """The best of all, by dynamic programming too."""
+    unaries, pairs = U, T
+    best = max(product(*[range(len(u)) for u in unaries]), key=lambda p: utility(unaries, p))
+    assert utility(unaries, exact(unaries, pairs, np.inf)) == utility(unaries, best)
+
+
+def test_one_layer_is_no_chain() -> None:
+    with pytest.raises(BadValue, match="a chain of 1: neighbours have costs"):
+        pairwise(lambda paths: np.ones(len(paths)), [3])

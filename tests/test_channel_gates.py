@@ -301,6 +301,18 @@ def test_a_supernet_that_is_no_chain() -> None:
         Supernet(where).convolutions()
 
 
+def test_a_sum_with_channels_that_nothing_decides_about() -> None:
+    """It would be lost with the first channel that goes."""
+
+    class Stem(type(find("spaces", "mbconv"))):  # type: ignore[misc]
+        stems = (16,)  # as many as the widest first layer leaves
+
+    space = Stem()
+    only = space.only_widths(tuple(n - 1 for n in space.choices))
+    with pytest.raises(NotApplicable, match="of mbconv adds width 1 to channels that nothing"):
+        Widths.of(only)
+
+
 # ------------------------------------------------------------------------------------------ runner
 
 FAST: dict[str, Any] = {"tau": 0.5, "learning_rate": 3.0, "warmup": 0.0}

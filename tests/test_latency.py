@@ -24,9 +24,11 @@ from nasbench.parts.latency import (
     covering,
     errors,
     smaller,
+    variable,
     variables,
 )
 from nasbench.parts.policy import Floats
+from nasbench.spaces.blocks.layerwise import Inverted
 from nasbench.store import write
 from tests.made_up import made_up
 from tests.shapes import __file__ as SHAPES
@@ -72,6 +74,14 @@ def test_neighbours_in_one_amount() -> None:
     some = [Variable("a", each) for each in [(1, 1), (3, 1), (2, 1), (3, 5)]]
     some.append(Variable("b", (2, 5)))
     assert sorted(smaller(some)) == [(0, 2), (1, 3), (2, 1)]
+
+
+def test_a_layer_that_does_not_widen_is_of_another_kind() -> None:
+    """It has a convolution less than one that fewer channels enter."""
+    some = [Inverted(3, "relu", c, 16, 0, 16) for c in (8, 12, 16)]
+    known, macs = [variable(each, 81) for each in some], [each.macs(81, 81) for each in some]
+    assert macs[2] < macs[0] < macs[1]
+    assert smaller(known) == [(0, 1)]
 
 
 def test_an_identifiable_design_gives_the_layers_back() -> None:

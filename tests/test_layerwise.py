@@ -199,3 +199,9 @@ def test_a_count_of_a_space_that_is_not_listed() -> None:
     for arch in (space.at(space.size - 1), space.at(2**70)):
         assert space.at(space.index(arch)) == arch
         assert space.sample(np.random.default_rng(3)) in space
+
+
+def test_what_is_left_of_the_pixels() -> None:
+    x = torch.rand(1, 1, 12, 12)
+    for pixels, part in ((9, 0.5625), (4, 1 / 9)):
+        assert Gather(pixels, 12)(x).numel() / x.numel() == pytest.approx(part)

@@ -5,7 +5,9 @@ Numbers are those of sections 1.1, 5.8, 6.4, 6.7, 7.4, 7.7 and 8.7 of the specif
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -18,13 +20,13 @@ from nasbench.parts.oneshot.relaxation import (
     gates,
     gumbel,
     gumbel_softmax,
+    of_those,
     rescale,
     soft,
     straight_through,
     two_gates,
 )
 from nasbench.parts.oneshot.schedules import cosine, exponential, linear
-from nasbench.runners.proxylessnas import between
 from nasbench.space import Scale
 from tests.small_spaces import Table
 
@@ -208,20 +210,35 @@ def test_a_step_of_two_paths_leaves_the_others_probabilities() -> None:
 
 
 def test_the_price_of_two_paths_compares_these() -> None:
-    """By p over the two, the rest as it is: no slope where both cost the same."""
+    """By p over the two, p~_a p~_b (C_a - C_b): none where both cost the same, or for others."""
     alpha = Enumerated(Table(3, 2))
     alpha.logits.data = torch.tensor([0.5, 0.1, 0.4, 0.3, 0.7], dtype=torch.float64).log()
     word = [{0: torch.tensor(1.0), 1: torch.tensor(0.0)}, {1: torch.tensor(1.0)}]
-    for costs, slope in (([1, 1, 4], 0.0), ([3, 1, 4], 0.5 * 0.1 / 0.6 * 2)):
+    for costs, slope in (([1, 1, 4], 0.0), ([3, 1, 4], 5 / 6 * 1 / 6 * 2)):
         alpha.logits.grad = None
         members = torch.tensor([costs[arch[0]] for arch in alpha.space], dtype=torch.float64)
-        alpha.expected(members).backward()
-        between(alpha, word)
+        expected = alpha.expected(members, of_those(alpha.split(), word))
+        assert expected.item() == pytest.approx(5 / 6 * costs[0] + 1 / 6 * costs[1])
+        expected.backward()
         assert alpha.logits.grad is not None
         assert alpha.logits.grad.tolist() == pytest.approx([slope, -slope, 0, 0, 0], abs=1e-12)
-    alpha.logits.grad = torch.tensor([0.2, -0.2, 0.0, 0.0, 0.0], dtype=torch.float64)
-    between(alpha, word)  # what gates say is opposite already
-    assert alpha.logits.grad.tolist() == pytest.approx([0.2, -0.2, 0, 0, 0], abs=1e-12)
+
+
+@pytest.mark.parametrize("draw", [gates, two_gates])
+def test_gates_learn_which_option_is_better(draw: Callable[..., Any]) -> None:
+    """Straight-through estimates are biased; on a separable toy the sign is right."""
+    alpha, rng = leaf(0.0, 0.0), seeded()
+    for _ in range(20):
+        mix = draw(alpha, rng)
+        output = sum((3.0, 1.0)[option] * gate for option, gate in mix.items())
+        found = slope((1.0 - output) ** 2, alpha)
+        active = max(mix, key=lambda option: float(mix[option].detach()))
+        assert found[0] > 0 > found[1] if active == 0 else found == [0, 0]
+
+
+def test_of_one_option_one_gate_is_open() -> None:
+    (gate,) = two_gates(leaf(0.3), seeded()).values()
+    assert gate.item() == 1
 
 
 def test_adam_without_momentum_moves_the_two_alone() -> None:

@@ -194,3 +194,40 @@ def test_cold_noise_runs_one_network() -> None:
     word = [dict(enumerate(gumbel_softmax(logits, 1e-3, torch.zeros(4)))), {0: None}]
     assert float(word[0][1]) == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(net(x, word)[0][1], net(x, [{1: None}, {0: None}])[0][1])
+
+
+def test_masks_are_the_sum_of_padded_branches_in_evaluation() -> None:
+    """By statistics of their own, too: BN is by channel."""
+    net, x = chain(4).double(), torch.randn(4, 3, 9, 9, dtype=torch.float64)
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean = torch.randn(norm.num_features).double()
+            norm.running_var = torch.rand(norm.num_features).double() + 0.5
+    net.eval()
+    p = {option: weight.double() for option, weight in weights(4).items()}
+    bank = net.layers[0][0]  # type: ignore[index]
+    y = sum(
+        p[i] * F.pad(bank(x, c).relu(), (0, 0, 0, 0, 0, 32 - c))
+        for i, c in enumerate(net.widths[0])
+    )
+    want = net.layers[1][0](y, 32, 2).relu()  # type: ignore[index]
+    torch.testing.assert_close(net(x, [p, {0: None}])[0][1], want, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_masks_fall_from_one(seed: int) -> None:
+    """M is 1 up to the narrowest option, never rises, and stays from 0 to 1."""
+    p = torch.randn(4, generator=torch.Generator().manual_seed(seed)).softmax(0)
+    mask = prefix(list(zip((3, 5, 6, 9), p, strict=True)), torch.device("cpu")).flatten()
+    torch.testing.assert_close(mask[:3], torch.ones(3))
+    assert bool((mask.diff() <= 0).all())
+    assert float(mask.min()) == pytest.approx(float(p[3]))
+
+
+def test_batch_normalization_would_undo_a_mask() -> None:
+    """In front of it: every channel has a deviation of 1 again."""
+    mask = torch.tensor([1, 1, 0.65, 0.65, *[0.077] * 4])[:, None, None]
+    y, norm = torch.randn(64, 8, 9, 9), nn.BatchNorm2d(8, affine=False)
+    before, behind = norm(mask * y), mask * norm(y)
+    torch.testing.assert_close(before.std((0, 2, 3)), torch.ones(8), rtol=2e-3, atol=0)
+    torch.testing.assert_close(behind.std((0, 2, 3)), mask.flatten(), rtol=2e-3, atol=0)

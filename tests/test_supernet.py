@@ -377,3 +377,13 @@ def test_a_word_that_is_no_member(macro: SuperModules, x: Tensor, modules: str) 
         word += [{int(digit in (2, 4)): None}, {int(digit > 2): None}]
     with pytest.raises(BadValue, match="right are 1 to 3 and 1 to 4"):
         macro(x, word)
+
+
+def test_a_weight_of_one_at_full_resolution_changes_no_bit(x: Tensor) -> None:
+    case = CASES["mbconv"]
+    encoder = case.space.supernet(case.scale)
+    word = hard(case.space, case.space.at(case.space.size - 1))
+    ((_, want),) = encoder(x, word)
+    weighed = [{i: torch.tensor(float(i == 2)) for i in range(3)}, *word[1:]]
+    features = {float(weight): y for weight, y in encoder(x, weighed)}
+    assert torch.equal(1.0 * features[1.0], want)

@@ -31,7 +31,7 @@ from nasbench.live import Inputs, load  # noqa: E402
 from nasbench.nets import Mix  # noqa: E402
 from nasbench.parts.oneshot.distribution import over  # noqa: E402
 from nasbench.parts.oneshot.importance import importance_weights, surrogate  # noqa: E402
-from nasbench.parts.oneshot.relaxation import chosen  # noqa: E402
+from nasbench.parts.oneshot.relaxation import chosen, straight_through  # noqa: E402
 from nasbench.parts.oneshot.sampled import descend, log_likelihoods  # noqa: E402
 from nasbench.runners import darts  # noqa: E402
 from nasbench.supernet import Batch, OneShot, Saved, Supernet, calibrated  # noqa: E402
@@ -202,6 +202,11 @@ def test_momentum_and_decay_move_what_is_ahead() -> None:
     loss: Any = toy(a)
     ahead, _ = darts._ahead(loss, "train", {"w": w}, sgd)  # type: ignore[arg-type]
     assert ahead["w"].item() == pytest.approx(-2 - 0.5 * (0.9 * 3 - 8 - 0.2))
+
+
+def test_a_share_that_leaves_no_image() -> None:
+    with pytest.raises(RunnerFailed, match=r"a share of 0.999: of 64 images none would be left"):
+        trial("dmasking", table(), share=0.999)
 
 
 def test_darts_without_zeros() -> None:
@@ -394,3 +399,30 @@ def test_a_damaged_state_is_said() -> None:
     where, file = squares("cell", "class_object"), ROOT / "README.md"
     with pytest.raises(BadFile, match=r"README.md is damaged, delete it to begin again"):
         OneShot(where, 0, 1, np.random.default_rng(0), file).told()
+
+
+def test_what_gates_save() -> None:
+    """Of two options it is the same for any number; of all of them what each gives, no more."""
+    where = squares("cell", "class_object")
+    twice, batch = replace(where, space_name=__file__), first(where)
+
+    def two(n: int) -> list[dict[int, Tensor]]:
+        logits = torch.zeros(6, n, requires_grad=True)
+        words = [straight_through(row[[2, 3]].softmax(-1), 1)[1] for row in logits]
+        return [dict(zip((2, 3), gates, strict=True)) for gates in words]
+
+    def full(n: int) -> list[dict[int, Tensor]]:
+        logits = torch.zeros(6, n, requires_grad=True)
+        return [dict(enumerate(straight_through(row.softmax(-1), 3)[1])) for row in logits]
+
+    def mixture(n: int) -> list[dict[int, Tensor]]:
+        logits = torch.zeros(6, n, requires_grad=True)
+        return [dict(enumerate(row.softmax(-1))) for row in logits]
+
+    pairs = (where, 4), (twice, 8)
+    of_two, of_all, mixed = (
+        [saved(Supernet(each), batch, word(n)) for each, n in pairs]
+        for word in (two, full, mixture)
+    )
+    assert of_two[1] == pytest.approx(of_two[0], rel=0.05)
+    assert of_two[0] < of_all[0] < of_all[1] < 0.6 * mixed[1]

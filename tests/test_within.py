@@ -147,3 +147,19 @@ def test_evolution_stays_within_and_scores_once(name: str) -> None:
     assert sum(found[0]) == most
     only = evolve(space, score, rng, mutation=0.3, **{**numbers, "generations": 1})
     assert 1 < len(only) <= 12
+
+
+def test_limits_in_ms() -> None:
+    with pytest.raises(ValueError, match=r"0 to 0\.1 ms: all 3,125 cost 0\.2 to 0\.4, of"):
+        Within(WIDTH, lambda arch: 0.2 + 0.01 * sum(arch), 0, 0.1, "ms")
+
+
+def test_mutants_of_widths_alone() -> None:
+    """Nothing else is drawn: of a space where it can't differ a draw would hardly be a member."""
+    space = find("spaces", "mbconv")
+    only = space.only_widths(tuple(n - 1 for n in space.choices))
+    numbers: dict[str, Any] = {"population": 8, "generations": 3, "parents": 3, "mutants": 4}
+    rng = np.random.default_rng(0)
+    lived = evolve(only, lambda arch: -float(sum(arch)), rng, mutation=1.0, crossings=2, **numbers)
+    assert all(arch in only for arch in lived)
+    assert len({only.factor(arch) for arch in lived}) == len(lived) > 16

@@ -71,15 +71,19 @@ def marginals(
     return [np.exp(log - np.logaddexp.reduce(log)) for log in logs]
 
 
-def feasible(pairs: Sequence[Floats], target: float) -> None:
-    """Raise `BadValue`, with the range of costs, where no path costs at most the target."""
+def feasible(pairs: Sequence[Floats], target: float) -> float:
+    """Return the most that a path costs, or the target where that is less.
+
+    Raises `BadValue`, with the range of costs, where no path costs at most the target.
+    """
     nothing = [np.zeros(len(t)) for t in pairs] + [np.zeros(pairs[-1].shape[1])]
     least, most = (float(cost(pairs, viterbi(nothing, pairs, sign))) for sign in (1, -1))
     if not least <= target * (1 + SLACK):
         raise BadValue(
-            f"a target of {target:,.6g} can't be met: the least is {least:,.6g}, the most "
-            f"{most:,.6g}"
+            f"a target of {target:,.10g} can't be met: the least is {least:,.10g}, the most "
+            f"{most:,.10g}"
         )
+    return min(target, most)
 
 
 def within(
@@ -121,6 +125,7 @@ def exact(
     the least entries. Then paths that are less than a bin a layer below the target may be missed;
     what is returned is no worse than what `within` finds. Raises `BadValue` as `feasible` does.
     """
+    target = feasible(pairs, target)
     other, _ = within(unaries, pairs, target)
     tables = [np.asarray(t, float) for t in pairs]
     left = target * (1 + SLACK) - sum(float(t.min()) for t in tables)
@@ -153,9 +158,10 @@ def pairwise(price: Callable[[Sequence[Path]], ArrayLike], sizes: Sequence[int])
     """Return the costs of a chain (S_i, S_i+1), given what some paths cost as a whole (n,).
 
     Asked are those that differ from the first states in one or two neighbours. Raises `BadValue`
-    where the whole is no sum over neighbours, as a few random paths show.
+    where there are none, or the whole is no sum over neighbours, as a few random paths show.
     """
-    layers = len(sizes)
+    if (layers := len(sizes)) < 2:
+        raise BadValue(f"a chain of {layers}: neighbours have costs, so there are two at least")
 
     def path(states: dict[int, int]) -> Path:
         return tuple(states.get(i, 0) for i in range(layers))

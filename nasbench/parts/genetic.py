@@ -42,12 +42,16 @@ def evolve(
         return best[int(rng.integers(len(best)))]
 
     def mutant() -> Architecture:
-        anew = [int(rng.integers(n)) for n in space.choices]
-        return _mixed(parent(), anew, rng.random(len(anew)) < mutation)
+        anew = {place: int(rng.integers(space.choices[place])) for place in space.decided}
+        arch = list(parent())
+        for (place, option), swap in zip(anew.items(), rng.random(len(anew)), strict=True):
+            arch[place] = option if swap < mutation else arch[place]
+        return tuple(arch)
 
     def crossing() -> Architecture:
         one, other = parent(), parent()
-        return _mixed(one, other, rng.random(len(one)) < 0.5)
+        swaps = rng.random(len(one)) < 0.5
+        return tuple(b if swap else a for a, b, swap in zip(one, other, swaps, strict=True))
 
     def member(draw: Callable[[], Architecture]) -> Architecture:
         while (arch := draw()) not in members:
@@ -61,7 +65,3 @@ def evolve(
         some += [member(crossing) for _ in range(crossings)]
         note(some + [members.sample(rng) for _ in range(population - len(some))])
     return sorted(known, key=known.__getitem__, reverse=True)
-
-
-def _mixed(one: Architecture, other: Architecture | list[int], where: np.ndarray) -> Architecture:
-    return tuple(b if swap else a for a, b, swap in zip(one, other, where, strict=True))

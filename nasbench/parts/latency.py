@@ -42,9 +42,14 @@ def variables(layers: Iterable[tuple[Hashable, tuple[int, ...]]]) -> Counter[Var
 
 
 def variable(layer: Any, pixels: int) -> Variable:
-    """Return the variable of a layer, a named tuple, which so many pixels enter."""
+    """Return the variable of a layer, a named tuple, which so many pixels enter.
+
+    One that widens has a convolution more, so it is of another kind than one that doesn't.
+    """
     fields: Mapping[str, int] = layer._asdict()
     kind = tuple((name, value) for name, value in fields.items() if name not in AMOUNTS)
+    if "hidden" in fields:
+        kind += (("widens", fields["hidden"] != fields["c_in"]),)
     amounts = [fields[name] for name in AMOUNTS if name in fields]
     return Variable((type(layer).__name__, *kind), (*amounts, pixels))
 

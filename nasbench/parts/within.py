@@ -79,7 +79,7 @@ class Within:
     def _none(self, costs: NDArray[np.float64], whose: str) -> ValueError:
         beyond = np.maximum(self.least - costs, costs - self.most)
         return ValueError(
-            f"no architecture of {self.space.name} costs {self.least:,.0f} to {self.most:,.0f} "
-            f"{self.unit}: {whose} cost {costs.min():,.0f} to {costs.max():,.0f}, of which "
-            f"{costs[beyond.argmin()]:,.0f} is nearest"
+            f"no architecture of {self.space.name} costs {self.least:,.10g} to {self.most:,.10g} "
+            f"{self.unit}: {whose} cost {costs.min():,.10g} to {costs.max():,.10g}, of which "
+            f"{costs[beyond.argmin()]:,.10g} is nearest"
         )

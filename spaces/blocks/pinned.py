@@ -67,7 +67,7 @@ class OnlyWidths(Space):
         self.example, self.views = whole.spell(self.like), whole.views
 
     @cached_property
-    def _places(self) -> list[int]:
+    def decided(self) -> list[int]:
         """The decision of the whole space that each factor is."""
         of, found = self.whole._factors, [self.whole._factors[1]]
         depths = (depth for depth, _ in self.whole.plan(self.like).stages)
@@ -79,7 +79,7 @@ class OnlyWidths(Space):
     @cached_property
     def _given(self) -> list[int]:
         """All other decisions."""
-        return sorted(set(range(len(self.choices))) - set(self._places))
+        return sorted(set(range(len(self.choices))) - set(self.decided))
 
     @property
     def factors(self) -> tuple[int, ...]:
@@ -94,12 +94,12 @@ class OnlyWidths(Space):
     def factor(self, arch: Architecture) -> tuple[int, ...]:
         """Return the options of widths."""
         arch = self.check(arch)
-        return tuple(arch[place] for place in self._places)
+        return tuple(arch[place] for place in self.decided)
 
     def member(self, options: Sequence[int]) -> Architecture:
         """Invert `factor`."""
         arch = list(self.like)
-        for place, option in zip(self._places, options, strict=True):
+        for place, option in zip(self.decided, options, strict=True):
             arch[place] = int(option)
         return self.check(arch)
 

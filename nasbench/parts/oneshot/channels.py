@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from nasbench.errors import NotApplicable
 from nasbench.nets import Convolution, Features, Masks
 from nasbench.space import Scale, Space, Term
 
@@ -65,7 +66,8 @@ def cost(
 class Widths:
     """The widths of a space (`Space.widths`), in groups whose channels stand or fall together.
 
-    Those that the widest network adds up are one group: its members have the same channels.
+    Those that the widest network adds up are one group: its members have the same channels. Raises
+    `NotApplicable` where one is added to channels that nothing decides about.
     """
 
     terms: Mapping[int, Term]
@@ -77,8 +79,13 @@ class Widths:
         terms, groups = space.widths(scale), dict[int, list[int]]()
         carried = space.carried(space.member([n - 1 for n in space.factors]), scale)
         for factor, (_, table) in terms.items():
-            source = carried.get(factor)
-            if source is None or not np.array_equal(table, terms[source][1]):
+            source = carried.get(factor, factor)
+            if source is None:
+                raise NotApplicable(
+                    f"not applicable: the widest network of {space.name} adds width {factor} to "
+                    "channels that nothing decides about, so none of them may go"
+                )
+            if not np.array_equal(table, terms[source][1]):
                 source = factor
             groups[factor] = groups.get(source, [])
             groups[factor].append(factor)

@@ -7,6 +7,7 @@ option that is not in it does not run. A list of these, one a factor, is a word.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf
 from types import MappingProxyType
 
 import torch
@@ -81,13 +82,23 @@ def two_gates(logits: Tensor, rng: Generator) -> dict[int, Tensor]:
     Probabilities are those of the pair alone, softmax(alpha_a, alpha_b) (the mode "two" of
     ProxylessNAS). After the optimizer's step comes `rescale`.
     """
-    pair = (logits.detach() + gumbel(len(logits), rng)).topk(2).indices  # Gumbel top-k trick
+    noisy = logits.detach() + gumbel(len(logits), rng)
+    pair = noisy.topk(min(2, len(logits))).indices  # Gumbel top-k trick
     return dict(zip(pair.tolist(), gates(logits[pair], rng).values(), strict=True))
 
 
 def active(word: Sequence[Mapping[int, Tensor]]) -> list[int]:
     """Return the option of each factor whose gate is 1."""
     return [max(mix, key=lambda option: float(mix[option].detach())) for mix in word]
+
+
+def of_those(logits: Sequence[Tensor], word: Sequence[Mapping[int, Tensor]]) -> Tensor:
+    """Return logits (K,) by which the options that run, of each factor, are all that there are.
+
+    Others are at -inf, and have no slope.
+    """
+    ran = [[option in mix for option in range(len(a))] for a, mix in zip(logits, word, strict=True)]
+    return torch.cat([a.where(torch.tensor(b), -inf) for a, b in zip(logits, ran, strict=True)])
 
 
 @torch.no_grad()
