@@ -249,6 +249,30 @@ def test_runs_where_members_cannot_be_listed(runner: str, monkeypatch: pytest.Mo
         assert counts.macs <= 150_000
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", WIDTHS)
+def test_a_killed_search_of_widths_goes_on(runner: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where layers are of several widths, and atoms were cut."""
+    from nasbench.supernet import OneShot
+
+    method, save = Method(runner, {**CHEAP.get(runner, {}), "like": LIKE}), OneShot.save
+
+    def searched() -> Traces:
+        with FromTraining(unlisted()) as evaluate:
+            return without_seconds(run_method(method, evaluate, [0], Budget(epochs=2)))
+
+    def die(live: OneShot, told: Any) -> None:
+        save(live, told)
+        raise KeyboardInterrupt
+
+    whole = searched()
+    with monkeypatch.context() as patch:
+        patch.setattr(OneShot, "save", die)
+        with pytest.raises(KeyboardInterrupt):
+            searched()
+    assert searched() == whole
+
+
 @pytest.mark.parametrize("runner", WIDTHS)
 def test_what_can_be_told_of_widths(runner: str) -> None:
     where = unlisted()
