@@ -229,6 +229,7 @@ def profiles(panels: Sequence[Profiles], methods: Sequence[str]) -> Drawn:
         for ax, panel in zip(axes, panels, strict=True):
             ax.set_title(panel.title, fontweight="bold")
             ax.set_xlabel("layer")
+            ax.xaxis.get_major_locator().set_params(integer=True)
             ax.set_ylabel("channels")
             for method, runs in panel.found.items():
                 colour, marker = _look(methods, method)
