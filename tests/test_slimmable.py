@@ -175,9 +175,18 @@ def test_memory_does_not_grow_with_the_options() -> None:
     assert len(list(chain(2).parameters())) == len(list(chain(32).parameters()))
 
 
-def test_masks_are_the_sum_of_padded_branches() -> None:
-    """With shared weights: what the first c filters give, padded; BN is by channel."""
+@pytest.mark.parametrize("training", [True, False])
+def test_masks_are_the_sum_of_padded_branches(training: bool) -> None:
+    """With shared weights: what the first c filters give, padded; BN is by channel.
+
+    By the batch's statistics, and by its own.
+    """
     net, x = chain(4).double(), torch.randn(4, 3, 9, 9, dtype=torch.float64)
+    for norm in net.modules():
+        if isinstance(norm, nn.BatchNorm2d) and not training:
+            norm.running_mean = torch.randn(norm.num_features).double()
+            norm.running_var = torch.rand(norm.num_features).double() + 0.5
+    net.train(training)
     p = {option: weight.double() for option, weight in weights(4).items()}
     bank = net.layers[0][0]  # type: ignore[index]
     y = sum(
@@ -194,24 +203,6 @@ def test_cold_noise_runs_one_network() -> None:
     word = [dict(enumerate(gumbel_softmax(logits, 1e-3, torch.zeros(4)))), {0: None}]
     assert float(word[0][1]) == pytest.approx(1, abs=1e-6)
     torch.testing.assert_close(net(x, word)[0][1], net(x, [{1: None}, {0: None}])[0][1])
-
-
-def test_masks_are_the_sum_of_padded_branches_in_evaluation() -> None:
-    """By statistics of their own, too: BN is by channel."""
-    net, x = chain(4).double(), torch.randn(4, 3, 9, 9, dtype=torch.float64)
-    for norm in net.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            norm.running_mean = torch.randn(norm.num_features).double()
-            norm.running_var = torch.rand(norm.num_features).double() + 0.5
-    net.eval()
-    p = {option: weight.double() for option, weight in weights(4).items()}
-    bank = net.layers[0][0]  # type: ignore[index]
-    y = sum(
-        p[i] * F.pad(bank(x, c).relu(), (0, 0, 0, 0, 0, 32 - c))
-        for i, c in enumerate(net.widths[0])
-    )
-    want = net.layers[1][0](y, 32, 2).relu()  # type: ignore[index]
-    torch.testing.assert_close(net(x, [p, {0: None}])[0][1], want, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize("seed", range(5))
