@@ -17,7 +17,7 @@ from nasbench.trace import Traces
 
 CURVES = {
     "regret": "validation regret of the choice",
-    "tau": "Kendall's tau-b of the method's ranking with the table",
+    "tau": "Kendall's tau-b with the table",
     "entropy": "entropy, nats",
     "skips": "identities in the cell",
     "macs": "expected multiply-adds, millions",

@@ -269,10 +269,13 @@ def _panels(n: int) -> Iterator[tuple[Any, list[Any]]]:
 
 
 def _legend(figure: Any, drawn: Mapping[str, Any], methods: Sequence[str]) -> None:
-    """Name what was drawn, in the order of the methods."""
+    """Name what was drawn, in the order of the methods, above panels that keep their height."""
     shown = [method for method in methods if method in drawn]
     handles = [drawn[method] for method in shown]
-    figure.legend(handles, shown, loc="outside upper center", ncols=4, frameon=False)
+    width, height = figure.get_size_inches()
+    columns = min(max(int(width / (0.6 + 0.075 * max(map(len, shown)))), 1), 4)
+    figure.set_figheight(height + 0.19 * (-(-len(shown) // columns) - 1))
+    figure.legend(handles, shown, loc="outside upper center", ncols=columns, frameon=False)
 
 
 def places(methods: Sequence[str], tasks: Sequence[str], matrix: Floats) -> Drawn:
