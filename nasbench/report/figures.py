@@ -273,8 +273,9 @@ def _legend(figure: Any, drawn: Mapping[str, Any], methods: Sequence[str]) -> No
     shown = [method for method in methods if method in drawn]
     handles = [drawn[method] for method in shown]
     width, height = figure.get_size_inches()
-    columns = min(max(int(width / (0.6 + 0.075 * max(map(len, shown)))), 1), 4)
-    figure.set_figheight(height + 0.19 * (-(-len(shown) // columns) - 1))
+    longest = max(map(len, shown), default=0)
+    columns = min(max(int(width / (0.6 + 0.075 * longest)), 1), 4)
+    figure.set_figheight(height + 0.19 * (max(len(shown) - 1, 0) // columns))
     figure.legend(handles, shown, loc="outside upper center", ncols=columns, frameon=False)
 
 
