@@ -320,3 +320,15 @@ def test_a_target_is_held() -> None:
         RunnerFailed, match="no architecture of width costs 5 multiply-adds or less"
     ):
         run("atomnas", where, [0], budget, target=5.0)
+
+
+def test_a_loose_target_brings_nothing_back_to_life() -> None:
+    """What is dead and was not worth a cut stays out of the choice."""
+    more: dict[str, Any] = {"threshold": 0.97, "average": 0.01, "worth": 1.0}
+    free, loose = (
+        run(
+            "atomnas", table(space="width"), [0], Budget(epochs=2), **more, target=target
+        ).arch.tolist()
+        for target in (None, 1e9)
+    )
+    assert loose == free != [[4] * 5] * 2

@@ -204,6 +204,13 @@ def test_momentum_and_decay_move_what_is_ahead() -> None:
     assert ahead["w"].item() == pytest.approx(-2 - 0.5 * (0.9 * 3 - 8 - 0.2))
 
 
+def test_factors_come_first_in_the_shortest_runs() -> None:
+    """Their first epoch is that of a run over factors alone."""
+    told: list[dict[str, Any]] = [{}, {"switch": 1.0}, {"switch": 0.0}]
+    first, alone, never = (trial("fp_nas", table(), **each).info["entropy"][0] for each in told)
+    assert first == alone != never
+
+
 def test_a_share_that_leaves_no_image() -> None:
     with pytest.raises(RunnerFailed, match=r"a share of 0.999: of 64 images none would be left"):
         trial("dmasking", table(), share=0.999)
