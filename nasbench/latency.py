@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from time import perf_counter, process_time
 
@@ -105,6 +106,16 @@ class Latencies:
         return LatencyModel.fit(
             self.networks(map(space.read, self.fit)), np.array(list(self.fit.values()))
         )
+
+    def learned(self, model: LatencyModel | None = None) -> Callable[[Architecture], float]:
+        """Return what says how long an architecture is expected to take, by `model()`."""
+        known = model or self.model()
+
+        @cache
+        def expected(arch: Architecture) -> float:
+            return float(known.predict(self.networks([arch]))[0])
+
+        return expected
 
     def errors(self) -> tuple[float, float]:
         """Return the model's error on `check`, ms and as a part of the mean.

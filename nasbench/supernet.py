@@ -397,17 +397,6 @@ class OneShot:
         """Return the counts (N,) of the encoders of all members, in order, or `terms`."""
         return counted(self.where.space, self.side, self.where.recipe.scale, what)
 
-    def check_target(self, target: float) -> None:
-        """Raise `BadValue` where no member of a space of widths costs so few multiply-adds."""
-        space = self.where.space
-        ends = [0] * len(space.factors), [n - 1 for n in space.factors]
-        least, most = (self.cost(space.member(options)) for options in ends)
-        if not least <= target:
-            raise BadValue(
-                f"no architecture of {space.name} costs {target:,.10g} multiply-adds or less: "
-                f"those that are searched cost {least:,} to {most:,}"
-            )
-
     def cost(self, arch: Architecture, what: Counted = "macs") -> int:
         """Return the multiply-adds of one encoder, or its parameters."""
         space, scale = self.where.space, self.where.recipe.scale

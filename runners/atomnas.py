@@ -4,7 +4,7 @@ Every channel of a layer has a scale gamma, 1 at first:
 
     loss = task loss + rho(t) sum_b c_b |gamma_b|_1,    c_b = f_b / mean f
 
-f_b are the multiply-adds of one channel, what it enters included, the mean is over all channels,
+f_b is the cost of one channel, what it enters included, the mean is over all channels,
 and rho(t) rises linearly. After each epoch, if the channels with |gamma| <= 0.001 by the moving
 average are worth it, those that are small by the scales themselves, too, are cut out of weights,
 scales, averages and what optimizers remember; after the last epoch the average alone decides. So
@@ -15,7 +15,8 @@ mask by a `target` (the smallest scales go until the choice costs as much). With
 are 1, with `proximal` scales reach exact zeros.
 
 *Our reconstruction*: batch normalization has no weights here, so gamma multiplies channels behind
-BN and ReLU: the scale of a BN whose shift is 0, as long as it isn't negative. The optimizer
+BN and ReLU: the scale of a BN whose shift is 0, as long as it isn't negative. Latencies are known
+of whole networks, so a channel's is the mean over the step to the narrowest option. The optimizer
 (`OneShot.optimizer`), and with it `rho`: the published 1.8e-4 is for 220,000 steps of an RMSProp
 that takes small slopes 30 times, and cuts nothing in 2,000 steps. The average is of scales alone,
 over a thirtieth of the run: over the paper's tenth a zero is seen two thirds of the run late. A cut
@@ -44,10 +45,12 @@ from nasbench.parts.oneshot.atoms import (
     living,
     prices,
     rate,
+    slopes,
     soft_threshold,
     targeted,
 )
-from nasbench.parts.oneshot.channels import Channels, Widths, cost
+from nasbench.parts.oneshot.channels import Channels, Widths, bilinear
+from nasbench.parts.oneshot.priced import priced
 from nasbench.search import Choice, Problem, Training
 from nasbench.space import Architecture
 
@@ -67,24 +70,35 @@ def search(
     worth: float = 0.01,
     average: float = 1 / 30,
     target: float | None = None,
+    cost: str = "macs",
+    device: str = "cpu",
     like: str = "",
 ) -> Training:
     """Train the supernet under a price that rises between the parts `free` and `full` of the run.
 
     `threshold` is in |gamma|, `worth` a share of the widest network's multiply-adds, `average` a
-    part of the run, `target` in multiply-adds. Raises `BadValue` for one below all members,
-    `OutsideSpace` for a `like` that is no architecture.
+    part of the run. Prices and the `target` are in the unit of `cost`: "macs", "params", or a file
+    of latencies of the `device`. Raises `BadValue` for a target below all members, `OutsideSpace`
+    for a `like` that is no architecture.
     """
     live = problem.live
     assert live is not None
     space = live.only_widths(like)
-    if target is not None:
-        live.check_target(target)
+    price = priced(live, cost, device)
+    price.check(target)
     net, widths = live.supernet(), Widths.of(space, live.where.recipe.scale)
     convs, least = widths.tied(net.convolutions()), widths.least
 
     def member(counts: Sequence[int]) -> Architecture:
         return space.member(widths.nearest(counts))
+
+    def spent(counts: Sequence[int]) -> float:
+        return price.of(member(counts))
+
+    def each(counts: Sequence[int]) -> list[float]:
+        if price.unit == "ms":
+            return slopes(spent, counts, widths)
+        return costs(convs, counts, "params" if cost == "params" else "macs")
 
     net.encoder = atoms = Channels(net.encoder, widths, convs, 1.0)
     weights = live.optimizer(net)
@@ -92,9 +106,9 @@ def search(
     steps = live.steps()
     mean = Average(atoms.values, 1 - 1 / max(average * live.epochs * steps, 1))
     live.keep(net=net, weights=weights, mean=mean)
-    widest = float(cost(convs, atoms.counts))
+    widest = float(bilinear(convs, atoms.counts))
     for epoch in live.rounds():
-        c = prices(costs(convs, atoms.counts), atoms.counts, equal)
+        c = prices(each(atoms.counts), atoms.counts, equal)
         for step, (batch,) in enumerate(live.batches()):
             now = rate(rho, (epoch + step / steps) / live.epochs, free, full)
             loss = live.loss(net(batch.x, list(atoms.values)), batch.target)
@@ -105,13 +119,13 @@ def search(
             weights.step()
             if proximal:
                 lr = weights.param_groups[0]["lr"]
-                for gamma, price in zip(atoms.values, c, strict=True):
-                    gamma.data = soft_threshold(gamma.data, lr * now * price)
+                for gamma, own in zip(atoms.values, c, strict=True):
+                    gamma.data = soft_threshold(gamma.data, lr * now * own)
             mean.update(atoms.values)
             live.samples += 1
         sizes = [each.abs() for each in mean.values]
         alive = [int(kept.sum()) for kept in living(sizes, threshold, least)]
-        if float(cost(convs, atoms.counts) - cost(convs, alive)) >= worth * widest:
+        if float(bilinear(convs, atoms.counts) - bilinear(convs, alive)) >= worth * widest:
             if epoch < live.epochs - 1:
                 now_too = zip(sizes, atoms.values, strict=True)
                 sizes = [torch.maximum(size, gamma.detach().abs()) for size, gamma in now_too]
@@ -123,10 +137,14 @@ def search(
         alive = [int(kept.sum()) for kept in keep]
         if target is not None:
             left = [size[kept] for size, kept in zip(sizes, keep, strict=True)]
-            alive = targeted(left, lambda counts: live.cost(member(counts)), target, least)
+            alive = targeted(left, spent, target, least)
         chosen = member(alive)
         yield Choice(
             chosen,
             rank=lambda archs: live.score(net, archs),
-            info={"macs": float(live.cost(chosen)), "channels": float(sum(atoms.counts))},
+            info={
+                "macs": float(live.cost(chosen)),
+                "channels": float(sum(atoms.counts)),
+                **price.told(chosen),
+            },
         )

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from nasbench.parts.genetic import evolve
 from nasbench.parts.oneshot.free_channels import FreeWidths, step
-from nasbench.parts.within import Within
+from nasbench.parts.oneshot.priced import priced
 from nasbench.search import Choice, Problem, Training
 from nasbench.space import Architecture
 
@@ -53,6 +53,8 @@ def search(
     sharing: Literal["free", "fixed", "bilateral"] = "free",
     searcher: Literal["evolution", "random"] = "evolution",
     target: float | None = None,
+    cost: str = "macs",
+    device: str = "cpu",
     offset: int = 1,
     inner: int | None = None,
     beta: float = 1.0,
@@ -69,20 +71,22 @@ def search(
 ) -> Training:
     """Train on the best of `looks` assignments, search at the end by scores on so many `images`.
 
-    `offset` (r) and `inner` are in bins, which have `beta` channels where those cost most; `target`
-    is in multiply-adds of the encoder. "random" scores as many as evolution has births. Raises
-    `ValueError` for another sharing or searcher, and where 10,000 draws cost more than the target,
-    `BadValue` where nothing costs so little, `OutsideSpace` for a `like` that is no architecture.
+    `offset` (r) and `inner` are in bins, which have `beta` channels where those cost most. The
+    `target` is in the unit of `cost`: "macs", "params" of the encoder, or a file of latencies of
+    the `device`. "random" scores as many as evolution has births. Raises `ValueError` for another
+    sharing or searcher, and where 10,000 draws cost more than the target, `BadValue` where nothing
+    costs so little, `OutsideSpace` for a `like` that is no architecture.
     """
     if sharing not in SHARING or searcher not in SEARCHERS:
         raise ValueError(f"{sharing!r}, {searcher!r}: of {SHARING} and {SEARCHERS}")
     live = problem.live
     assert live is not None
     space, within = live.only_widths(like), None
+    price = priced(live, cost, device)
+    price.check(target)
     if target is not None:
-        live.check_target(target)
-        within = Within(space, live.cost, 0, target, "multiply-adds")
-    net, free = live.supernet(masked=True), FreeWidths.of(live, beta, offset, inner)
+        within = price.within(target)
+    net, free = live.supernet(masked=True), FreeWidths.of(live, price, beta, offset, inner)
     bilateral, many = sharing == "bilateral", looks if sharing == "free" else 1
     if searcher == "random":
         population, generations = population * generations, 1
@@ -121,4 +125,5 @@ def search(
         told = [*np.mean(losses, 0), score(best), scores(best)[0], live.cost(best)]
         names = "loss", "fixed_loss", "score", "fixed_score", "macs"
         info = dict(zip(names, map(float, told), strict=True))
+        info |= price.told(best)
         yield Choice(best, rank=lambda archs: [score(arch) for arch in archs], info=info)

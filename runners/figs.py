@@ -51,7 +51,8 @@ from nasbench.parts.oneshot.channel_gates import (
     tied,
     together,
 )
-from nasbench.parts.oneshot.channels import Channels, Unit, Widths, cost
+from nasbench.parts.oneshot.channels import Channels, Unit, Widths, bilinear
+from nasbench.parts.oneshot.priced import priced
 from nasbench.search import Choice, Problem, Training
 from nasbench.space import Architecture, Space
 
@@ -67,9 +68,10 @@ def search(
     straight_through: bool = False,
     annealing: float | None = None,
     first: bool = True,
-    unit: Unit = "macs",
     strength: float = 1.0,
     target: float | None = None,
+    cost: str = "macs",
+    device: str = "cpu",
     on_mask: bool = False,
     threshold: float = 0.1,
     warmup: float = 0.05,
@@ -79,15 +81,18 @@ def search(
 ) -> Training:
     """Train the weights for the part `warmup` of the epochs, then weights and logits at once.
 
-    `strength` is lambda times the initial cost, `target` is in multiply-adds, `annealing` in steps.
+    `strength` is lambda times the initial cost, `annealing` is in steps. `target` is in the unit of
+    `cost`: "macs", "params", or a file of latencies of the `device`, when pairs of channels have
+    none of their own, and the penalty counts multiply-adds.
     Raises `BadValue` for a target below all members, and where no channel is left: the `first` is,
     unless that is switched off; `OutsideSpace` for a `like` that is no architecture.
     """
     live = problem.live
     assert live is not None
     space = live.only_widths(like)
-    if target is not None:
-        live.check_target(target)
+    price = priced(live, cost, device)
+    price.check(target)
+    unit: Unit = "params" if cost == "params" else "macs"
     net, widths = live.supernet(), Widths.of(space, live.where.recipe.scale)
     convs, weights = widths.tied(net.convolutions()), live.optimizer(net)
     held = keep_first if first else torch.clone
@@ -98,13 +103,14 @@ def search(
     net.encoder = gates = Channels(net.encoder, widths, convs, initial, probabilities, apart=True)
     sgd = SGD(gates.values.parameters(), learning_rate, momentum)
     live.keep(net=net, weights=weights, sgd=sgd)
-    rate = strength / float(cost(convs, gates.counts, unit))
+    rate = strength / float(bilinear(convs, gates.counts, unit))
 
-    def expected() -> float:
-        return float(cost(convs, [probabilities(each.detach()).sum() for each in gates.values]))
+    def spent(counts: Sequence[float]) -> float:
+        return price.of(space.member(widths.nearest(counts)))
 
-    def price(counts: Sequence[int]) -> float:
-        return live.cost(space.member(widths.nearest(counts)))
+    def expected(unit: Unit | None) -> float:
+        counts = [float(probabilities(each.detach()).sum()) for each in gates.values]
+        return spent(counts) if unit is None else float(bilinear(convs, counts, unit))
 
     warm, steps = round(warmup * live.epochs), live.steps()
     for epoch in live.rounds():
@@ -117,7 +123,7 @@ def search(
             ]
             p = [probabilities(each) for each in gates.values]
             loss = live.loss(net(batch.x, masks), batch.target)
-            if target is None or expected() > target:
+            if target is None or expected(None if price.unit == "ms" else unit) > target:
                 living = [alive(mask, threshold) for mask in masks]
                 loss = loss + rate * penalty(convs, masks if on_mask else p, living, unit)
             weights.zero_grad()
@@ -130,11 +136,12 @@ def search(
         logits = [tied(held(value.detach())) for value in gates.values]
         counts, law = export(logits), Law(widths, logits)
         if target is not None:
-            counts = targeted([each[each > 0] for each in logits], price, target, widths.least)
+            counts = targeted([each[each > 0] for each in logits], spent, target, widths.least)
+        chosen = space.member(widths.nearest(counts))
         yield Choice(
-            space.member(widths.nearest(counts)),
+            chosen,
             rank=partial(_rank, law, space),
-            info={"entropy": law.entropy(), "macs": expected()},
+            info={"entropy": law.entropy(), "macs": expected("macs"), **price.told(chosen)},
         )
 
 

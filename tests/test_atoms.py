@@ -27,10 +27,11 @@ from nasbench.parts.oneshot.atoms import (
     living,
     prices,
     rate,
+    slopes,
     soft_threshold,
     targeted,
 )
-from nasbench.parts.oneshot.channels import Channels, cost
+from nasbench.parts.oneshot.channels import Channels, bilinear
 from nasbench.spaces.blocks.slimmable import SuperChain
 from tests.made_up import look_less
 from tests.test_channel_gates import block, plain
@@ -95,13 +96,26 @@ def test_rho_rises() -> None:
 def test_what_atoms_cost_is_what_cutting_saves() -> None:
     """Exactly, where atoms are independent, or of one layer; neighbours share what is between."""
     convs, counts = block(), [6, 4]
-    f, whole = costs(convs, counts), float(cost(convs, counts))
-    assert whole - float(cost(convs, [2, 4])) == pytest.approx(4 * f[0])
+    f, whole = costs(convs, counts), float(bilinear(convs, counts))
+    assert whole - float(bilinear(convs, [2, 4])) == pytest.approx(4 * f[0])
     net = channels()
-    f, whole = costs(net.convs, net.counts), float(cost(net.convs, net.counts))
-    assert whole - float(cost(net.convs, [6, 2, 4])) == pytest.approx(3 * f[1])
-    both = whole - float(cost(net.convs, [4, 4, 4]))
+    f, whole = costs(net.convs, net.counts), float(bilinear(net.convs, net.counts))
+    assert whole - float(bilinear(net.convs, [6, 2, 4])) == pytest.approx(3 * f[1])
+    both = whole - float(bilinear(net.convs, [4, 4, 4]))
     assert both == pytest.approx(2 * f[0] + f[1] - 2 * 1 * 9 * 25)
+
+
+def test_costs_of_channels_where_whole_networks_are_known() -> None:
+    """The slope to the narrowest, or from it to the widest; of what saves something none."""
+    widths = plain(WIDTHS)
+
+    def price(counts: Sequence[int]) -> float:
+        return 0.5 + 2 * counts[0] + counts[1] * counts[2] - 0.1 * counts[2]
+
+    assert slopes(price, [6, 3, 4], widths) == pytest.approx([2, 4, 2.9])
+    assert slopes(price, [2, 4, 4], widths) == pytest.approx([2, 4, 3.9])
+    assert slopes(lambda counts: -sum(counts), [6, 5, 4], widths) == [0, 0, 0]
+    assert prices([0.0, 0.0], [2, 9]) == [1, 1]
 
 
 def test_proximal_steps_reach_zero() -> None:
@@ -139,7 +153,7 @@ def test_mask_by_a_target(target: float) -> None:
     sizes = [value.detach().abs() for value in net.values]
 
     def price(counts: Sequence[int]) -> float:
-        return float(cost(net.convs, counts))
+        return float(bilinear(net.convs, counts))
 
     counts = targeted(sizes, price, target, least)
     assert price(counts) <= target < price(net.counts)
@@ -153,7 +167,7 @@ def test_mask_by_a_target(target: float) -> None:
 def test_a_target_leaves_the_least() -> None:
     net = channels()
     sizes = [value.detach() for value in net.values]
-    assert targeted(sizes, lambda counts: float(cost(net.convs, counts)), 0, [2, 3, 2]) == [2, 3, 2]
+    assert targeted(sizes, sum, 0, [2, 3, 2]) == [2, 3, 2]
     assert targeted(sizes, lambda counts: 0.0, 0, [2, 3, 2]) == net.counts
 
 

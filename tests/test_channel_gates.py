@@ -37,7 +37,7 @@ from nasbench.parts.oneshot.channel_gates import (
     tied,
     together,
 )
-from nasbench.parts.oneshot.channels import Channels, Widths, cost
+from nasbench.parts.oneshot.channels import Channels, Widths, bilinear
 from nasbench.space import Scale
 from nasbench.spaces.blocks.slimmable import SuperChain
 from nasbench.supernet import Supernet
@@ -160,11 +160,11 @@ def test_price_when_all_is_open() -> None:
     ones = [torch.ones(6), torch.ones(4)]
     for unit, real in (("macs", 5 * 6 * 16 + 9 * 6 * 4 + 6 * 4 * 4), ("params", 30 + 54 + 24)):
         where: Any = unit
-        assert cost(block(), [6, 4], where).item() == real
-        assert cost(block(), [p.sum() for p in ones], where).item() == real
+        assert bilinear(block(), [6, 4], where).item() == real
+        assert bilinear(block(), [p.sum() for p in ones], where).item() == real
         assert penalty(block(), ones, ones, where).item() == 2 * real
     with pytest.raises(ValueError, match="unit 'flops': there are macs, params"):
-        cost(block(), [6, 4], "flops")  # type: ignore[arg-type]
+        bilinear(block(), [6, 4], "flops")  # type: ignore[arg-type]
 
 
 def test_slopes_of_the_price() -> None:
@@ -173,7 +173,8 @@ def test_slopes_of_the_price() -> None:
     chain += [Convolution(nn.Conv2d(4, 2, 1), 0, 1, 7)]
     logits = [torch.randn(n, dtype=torch.float64, requires_grad=True) for n in (4, 2)]
     p = [each.sigmoid() for each in logits]
-    slopes = torch.autograd.grad(cost(chain, [each.sum() for each in p]), logits, retain_graph=True)
+    whole = bilinear(chain, [each.sum() for each in p])
+    slopes = torch.autograd.grad(whole, logits, retain_graph=True)
     first, second = p
     within = [9 * 5 * 3 + 7 * second.sum(), 7 * first.sum()]
     for slope, each, k in zip(slopes, p, within, strict=True):
@@ -208,8 +209,9 @@ def test_costs_of_a_supernet_are_those_of_its_networks(depth: int) -> None:
     for arch in ((0, 1, 2, 3, 4), (4, 0, 4, 1, 1)):
         counts = widths.channels(arch)
         ((known, _),) = count_encoders(where.space, [arch], 15, scale)
-        assert cost(convs, counts).item() == known.macs
-        assert cost(convs, counts, "params").item() == known.params - 2 * depth * sum(counts)  # BN
+        assert bilinear(convs, counts).item() == known.macs
+        weights = known.params - 2 * depth * sum(counts)  # without those of BN
+        assert bilinear(convs, counts, "params").item() == weights
 
 
 # ------------------------------------------------------------------------------------ what is kept
@@ -326,7 +328,7 @@ def test_a_price_and_a_target_make_cheaper() -> None:
         for each in (
             *prices,
             {"strength": 3.0, "on_mask": True},
-            {"strength": 3.0, "unit": "params"},
+            {"strength": 3.0, "cost": "params"},
         )
     )
     assert max(priced[-1], on_mask[-1], params[-1]) < 0.9 * free[-1]

@@ -25,6 +25,7 @@ from nasbench.parts.oneshot.free_channels import (
     sensitivities,
     step,
 )
+from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.oneshot.shapes import convolution
 from nasbench.supernet import Masks, OneShot
 from tests.made_up import look_less
@@ -175,7 +176,7 @@ def live(tmp_path: Path) -> OneShot:
 
 def test_bins_of_a_space(live: OneShot) -> None:
     """Widths of 2 to 10 on images of 16 pixels, in layers of 8, 8, 4, 4 and 2 pixels."""
-    free = FreeWidths.of(live)
+    free = FreeWidths.of(live, priced(live))
     c, pixels = 10, (64, 64, 16, 16, 4)
     entering = (3, c, c, c, c)
     own = [9 * p * before for p, before in zip(pixels, entering, strict=True)]
@@ -183,7 +184,7 @@ def test_bins_of_a_space(live: OneShot) -> None:
     s = [a + b for a, b in zip(own, after, strict=True)]
     assert bin_sizes(s) == [1, 1, 3, 4, 21]
     assert list(free.sizes.values()) == [1, 1, 2, 2, 2]
-    assert list(FreeWidths.of(live, beta=2.0).sizes.values()) == [2] * 5
+    assert list(FreeWidths.of(live, priced(live), beta=2.0).sizes.values()) == [2] * 5
     for arch in ((0, 1, 2, 3, 4), (4, 0, 4, 0, 4)):
         assert isinstance(live.macs, Tensor)
         assert live.cost(arch) == live.macs[live.where.space.index(arch)]
@@ -206,7 +207,7 @@ def alone(net: torch.nn.Module, x: Tensor, word: Masks) -> Tensor:
 
 
 def test_consecutive_layers_share_the_channels(live: OneShot) -> None:
-    net, free = live.supernet(), FreeWidths.of(live, offset=2)
+    net, free = live.supernet(), FreeWidths.of(live, priced(live), offset=2)
     x = torch.randn(4, 3, 16, 16, generator=live.rng)
     words = free.words((2, 1, 3, 0, 2), 6, np.random.default_rng(0))
     assert len(words) == 6
@@ -221,7 +222,7 @@ def test_consecutive_layers_share_the_channels(live: OneShot) -> None:
 
 
 def test_only_chosen_channels_learn(live: OneShot) -> None:
-    net, free = live.supernet(), FreeWidths.of(live, offset=2)
+    net, free = live.supernet(), FreeWidths.of(live, priced(live), offset=2)
     (batch,) = next(live.batches())
     word = free.words((2, 1, 3, 0, 2), 6, np.random.default_rng(0))[-1]
     live.loss(net(batch.x, word), batch.target).backward()
@@ -235,7 +236,7 @@ def test_only_chosen_channels_learn(live: OneShot) -> None:
 
 @pytest.mark.parametrize("inner", [True, False])
 def test_a_step_is_on_the_best_or_on_the_mean(live: OneShot, inner: bool) -> None:
-    net, free = live.supernet(), FreeWidths.of(live)
+    net, free = live.supernet(), FreeWidths.of(live, priced(live))
     weights = torch.optim.SGD(net.parameters(), 0.1)
     (batch,) = next(live.batches())
     rng = np.random.default_rng(0)

@@ -17,8 +17,9 @@ from nasbench.benchmark import trainable
 from nasbench.errors import NotApplicable, OutsideSpace
 from nasbench.find import find
 from nasbench.nets import count_encoders, shared
-from nasbench.parts.oneshot.channels import Channels, Widths, cost
+from nasbench.parts.oneshot.channels import Channels, Widths, bilinear
 from nasbench.parts.oneshot.free_channels import FreeWidths
+from nasbench.parts.oneshot.priced import priced
 from nasbench.space import Scale, Space
 from nasbench.spaces.blocks.layerwise import LayerWise, Stage
 from nasbench.supernet import OneShot, calibrated
@@ -250,7 +251,8 @@ def test_assignments_of_a_choice_carry_on_what_entered(tmp_path: Path) -> None:
     where = replace(where, recipe=replace(where.recipe, scale=OPEN), like=MBCONV.read(LIKE))
     live = OneShot(where, 0, 1, np.random.default_rng(0), tmp_path / "state")
     space: Any = where.space
-    free, net, x = FreeWidths.of(live, beta=4.0), space.supernet(OPEN), torch.randn(4, 3, 16, 16)
+    free = FreeWidths.of(live, priced(live), beta=4.0)
+    net, x = space.supernet(OPEN), torch.randn(4, 3, 16, 16)
     assert all(t.ravel()[0] % free.sizes[f] == 0 for f, (_, t) in space.widths(OPEN).items())
     rng, residuals = np.random.default_rng(0), 0
     for arch in some(space, 6):
@@ -306,13 +308,14 @@ def test_costs_of_channels() -> None:
             continue
         told = sum(int(table[tuple(options[f] for f in factors)]) for factors, table in terms)
         each = [found[group[0]] for group in widths.groups]
-        assert float(cost(convs, each)) == told
+        assert float(bilinear(convs, each)) == told
     with_squeeze = only(MBCONV, LIKE)
     widest = space.member([n - 1 for n in space.factors]), with_squeeze.member([4, 2] * 5)
     for some_space, arch in zip((space, with_squeeze), widest, strict=True):
         net = some_space.supernet(OPEN)
         ((known, _),) = count_encoders(MBCONV, [arch], 16, OPEN)
-        assert float(cost(widths.tied(net.convolutions((3, 16, 16))), widths.most)) == known.macs
+        convs = widths.tied(net.convolutions((3, 16, 16)))
+        assert float(bilinear(convs, widths.most)) == known.macs
 
 
 @pytest.mark.parametrize("space", [only(MBCONV, LIKE), ends()], ids=str)

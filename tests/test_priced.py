@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nasbench.benchmark import trainable
-from nasbench.errors import BadFile, BadValue
+from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.find import find
 from nasbench.parts.latency import LatencyModel, Variable, variable, variables
 from nasbench.space import Scale
@@ -91,6 +91,20 @@ def test_methods_search_by_what_they_are_told(runner: str, tmp_path: Path) -> No
     assert traces.info["cost"][-1] < 1.8
     by_params = trial(runner, table(space="width"), cost="params")
     assert (by_params.info["cost"] < 0.5 * by_params.info["macs"]).all()
+
+
+@pytest.mark.parametrize("runner", ["figs", "atomnas", "cafenet"])
+def test_methods_of_widths_keep_any_target(runner: str, tmp_path: Path) -> None:
+    """It is in the unit of what is paid; the widest network takes 3 ms."""
+    latency, params = file(tmp_path), priced(live(), "params")
+    for price, target in (priced(live(), latency), 1.55), (params, 0.5 * params.typical):
+        traces = trial(runner, table(space="width"), cost=price.name, target=target)
+        costs = [price.of(tuple(arch)) for arch in traces.arch.tolist()]
+        assert traces.info["cost"].tolist() == costs
+        assert max(costs) <= target
+    message = "no architecture of width costs 0.5 ms or less: those that are searched cost 1 to 3"
+    with pytest.raises(RunnerFailed, match=message):
+        trial(runner, table(space="width"), cost=file(tmp_path), target=0.5)
 
 
 @pytest.mark.parametrize("runner", ["proxylessnas", "dmasking"])

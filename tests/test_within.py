@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nasbench.budget import Budget, Cost
-from nasbench.errors import RunnerFailed
+from nasbench.errors import BadValue, RunnerFailed
 from nasbench.find import find
+from nasbench.latency import Latencies
 from nasbench.loop import Method, run
 from nasbench.parts import within
 from nasbench.parts.genetic import evolve
@@ -79,6 +81,30 @@ def test_at_equal_cost_by_another_fact() -> None:
     table = made_up("width")
     traces = run("random_search", table, [0], target=9007, tolerance=0, against="params")
     assert set(traces.arch.sum(1)) == {9}
+
+
+def test_at_equal_latency(tmp_path: Path) -> None:
+    """By a file, of networks that are looked up or trained."""
+    pytest.importorskip("torch")
+    from nasbench.training import FromTraining
+    from tests.test_live import shapes
+    from tests.test_sandwich import file
+
+    where, budget = shapes("jigsaw", "width"), Budget(queries=20)
+    like_it = file(tmp_path, scale=where.recipe.scale, size=5)
+    told: dict[str, Any] = {"target": 1.5, "tolerance": 0.04, "against": like_it}
+    looked_up = run("random_search", made_up("width"), [0], budget, **told).arch
+    trained = asked_for(FromTraining(where).problem(budget), **told)
+    expected = Latencies.read(like_it).learned()
+    assert all(1.44 <= expected(tuple(arch)) <= 1.56 for arch in (*looked_up.tolist(), *trained))
+    assert len(set(trained)) > 10
+    with pytest.raises(RunnerFailed, match=r"width costs 4\.8 to 5\.2 ms: all 3,125 cost"):
+        run("random_search", made_up("width"), [0], **told | {"target": 5})
+    with pytest.raises(RunnerFailed, match="latencies are of space width, asked was transnas_cell"):
+        run("random_search", made_up("transnas_cell"), [0], **told)
+    other = FromTraining(shapes("class_scene", "width")).problem(budget)
+    with pytest.raises(BadValue, match="these latencies are of pixels a side 5, asked was 16"):
+        asked_for(other, **told)
 
 
 @pytest.mark.parametrize(

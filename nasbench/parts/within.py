@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nasbench.recipe import Trainable
 from nasbench.search import Problem
 from nasbench.space import Architecture, Space
 
@@ -21,8 +23,13 @@ TRIES = 10_000
 def fact(problem: Problem, arch: Architecture, name: str, seconds: float | None = None) -> float:
     """Return what is known of an architecture (`params`, `macs`), or its `seconds` if they are.
 
-    Raises `ValueError` for what is not known.
+    Of a file of latencies, NAME.json, it is the milliseconds that an encoder is expected to take.
+    Raises `ValueError` for what is not known, `BadFile` and `BadValue` for such a file that is none
+    or of other networks.
     """
+    if Path(name).suffix == ".json":
+        networks = problem.networks
+        return _latency(name, problem.space, networks and networks.where)(arch)
     facts = {} if seconds is None else {"seconds": seconds}
     facts |= problem.measure(arch)
     if name not in facts:
@@ -31,6 +38,21 @@ def fact(problem: Problem, arch: Architecture, name: str, seconds: float | None 
     if np.isnan(facts[name]):
         raise ValueError(f"{name} is not known of {problem.space.spell(arch)}")
     return facts[name]
+
+
+@lru_cache(maxsize=8)
+def _latency(path: str, space: Space, where: Trainable | None) -> Callable[[Architecture], float]:
+    from nasbench.latency import Latencies
+
+    measured = Latencies.read(path)
+    if where is None:  # only looked up, so whatever size was measured
+        measured.suits(space.name, measured.scale, measured.size, measured.device)
+    else:
+        from nasbench.nets import seen
+
+        side = seen(where.task, where.recipe.size)[-1]
+        measured.suits(where.space_name, where.recipe.scale, side, measured.device)
+    return measured.learned()
 
 
 @dataclass(frozen=True)

@@ -13,25 +13,43 @@ import torch
 from torch import Tensor
 
 from nasbench.nets import Convolution
-from nasbench.parts.oneshot.channels import cost
+from nasbench.parts.oneshot.channels import Unit, Widths, bilinear
 
 
-def costs(convs: Sequence[Convolution], counts: Sequence[int]) -> list[float]:
-    """Return the multiply-adds f of one channel of each group: of what it enters and leaves.
+def costs(convs: Sequence[Convolution], counts: Sequence[int], unit: Unit = "macs") -> list[float]:
+    """Return the cost f of one channel of each group: of what it enters and leaves.
 
     Where neighbours are cut, too, those between the two count twice.
     """
     found = []
     for factor, n in enumerate(counts):
         touching = [conv for conv in convs if factor in (conv.entering, conv.leaving)]
-        found.append(float(cost(touching, counts)) / n)
+        found.append(float(bilinear(touching, counts, unit)) / n)
+    return found
+
+
+def slopes(
+    price: Callable[[Sequence[int]], float], counts: Sequence[int], widths: Widths
+) -> list[float]:
+    """Return the cost f of one channel of each group, where it is known of whole networks alone.
+
+    It is the mean over the step to the narrowest option; of what has it, over that to the widest.
+    """
+    found, here = [], price(counts)
+    for g, (least, most) in enumerate(zip(widths.least, widths.most, strict=True)):
+        other = least if counts[g] > least else most
+        there = price([*counts[:g], other, *counts[g + 1 :]])
+        found.append(max((here - there) / (counts[g] - other), 0.0) if counts[g] != other else 0.0)
     return found
 
 
 def prices(f: Sequence[float], counts: Sequence[int], equal: bool = False) -> list[float]:
-    """Return c = f / mean, the mean over all channels; 1 for each if they shall be `equal`."""
+    """Return c = f / mean, the mean over all channels; 1 for each if they shall be `equal`.
+
+    So they are where none costs anything.
+    """
     mean = sum(n * each for n, each in zip(counts, f, strict=True)) / sum(counts)
-    return [1.0 if equal else each / mean for each in f]
+    return [1.0 if equal or not mean else each / mean for each in f]
 
 
 def rate(rho: float, epoch: float, free: float, full: float) -> float:

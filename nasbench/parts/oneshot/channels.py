@@ -45,7 +45,7 @@ def leaving(conv: Convolution, numbers: Sequence[Tensor]) -> Tensor:
     return numbers[conv.leaving]
 
 
-def cost(
+def bilinear(
     convs: Iterable[Convolution], channels: Sequence[Tensor | float], unit: Unit = "macs"
 ) -> Tensor:
     """Return the cost of so many channels of each group, with its slopes.
@@ -121,7 +121,7 @@ class Widths:
         """Return how many channels each factor has."""
         return [int(table[tuple(options[f] for f in fs)]) for fs, table in self.terms.values()]
 
-    def nearest(self, counts: Sequence[int]) -> list[int]:
+    def nearest(self, counts: Sequence[float]) -> list[int]:
         """Return the options whose channels are nearest to these of each group.
 
         The narrower ones of equals; hidden ones given the options of what enters.

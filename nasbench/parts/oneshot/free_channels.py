@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 
 from nasbench.nets import Masks
+from nasbench.parts.oneshot.priced import Priced
 from nasbench.space import Architecture, Scale, Space, Term
 from nasbench.supernet import Batch, OneShot, Supernet
 
@@ -147,13 +148,18 @@ class FreeWidths:
 
     @classmethod
     def of(
-        cls, live: OneShot, beta: float = 1.0, offset: int = 1, inner: int | None = None
+        cls,
+        live: OneShot,
+        price: Priced,
+        beta: float = 1.0,
+        offset: int = 1,
+        inner: int | None = None,
     ) -> FreeWidths:
         """Make bins that cost about as much, of which every width is a whole number."""
         space, scale = live.where.space, live.where.recipe.scale
         tables = [table for _, table in space.widths(scale).values()]
         widest = [table.reshape(-1, table.shape[-1])[-1].tolist() for table in tables]
-        fitting = bin_sizes(sensitivities(lambda o: live.cost(space.member(o)), widest), beta)
+        fitting = bin_sizes(sensitivities(lambda o: price.of(space.member(o)), widest), beta)
         sizes = [
             aligned(b, table.ravel().tolist()) for b, table in zip(fitting, tables, strict=True)
         ]

@@ -14,6 +14,7 @@ from typing import Any, cast, get_args
 import torch
 from torch import Generator, Tensor
 
+from nasbench.errors import BadValue
 from nasbench.latency import Latencies
 from nasbench.parts.latency import Variable, variable
 from nasbench.parts.oneshot.distribution import Costs, Distribution, over
@@ -54,11 +55,23 @@ class Priced:
             costs = uniform.costs_of(costs, uniform.sample(1000, Generator().manual_seed(0)))
         return float(costs.double().median())
 
-    def told(self, alpha: Distribution) -> dict[str, float]:
-        """Return what a choice tells of the expected cost: where it is not `macs`, told anyway."""
+    def told(self, what: Distribution | Architecture) -> dict[str, float]:
+        """Return what a choice tells of its cost, or the expected one: `macs` are told anyway."""
         if self.name == "macs":
             return {}
-        return {"cost": float(alpha.expected(self.members).detach())}
+        if isinstance(what, tuple):
+            return {"cost": float(self.of(what))}
+        return {"cost": float(what.expected(self.members).detach())}
+
+    def check(self, target: float | None) -> None:
+        """Raise `BadValue` where no member of a space of widths costs so little."""
+        ends = [0] * len(self.space.factors), [n - 1 for n in self.space.factors]
+        least, most = (self.of(self.space.member(options)) for options in ends)
+        if target is not None and not least <= target:
+            raise BadValue(
+                f"no architecture of {self.space.name} costs {target:,.10g} {self.unit} or less: "
+                f"those that are searched cost {least:,.10g} to {most:,.10g}"
+            )
 
     def within(self, target: float) -> Within:
         """Return the members that cost no more; raises `ValueError` where there is none."""
@@ -80,9 +93,6 @@ def priced(live: OneShot, cost: str = "macs", device: str = "cpu") -> Priced:
     measured.suits(live.where.space_name, scale, live.side, device)
     model = measured.model()
 
-    def of(arch: Architecture) -> float:
-        return float(model.predict(measured.networks([arch]))[0])
-
     def tabulate() -> Costs:
         if space.size <= LISTED:
             return torch.from_numpy(model.predict(measured.networks(space)))
@@ -96,4 +106,4 @@ def priced(live: OneShot, cost: str = "macs", device: str = "cpu") -> Priced:
         model.know(asked)
         return [(factors, torch.from_numpy(table)) for factors, table in terms]
 
-    return Priced(space, cost, "ms", of, tabulate)
+    return Priced(space, cost, "ms", measured.learned(model), tabulate)
