@@ -335,6 +335,14 @@ class Space(ABC):
         """
         return (None,) * len(self.factors)
 
+    @property
+    def amounts(self) -> tuple[tuple[float, ...] | None, ...]:
+        """What each factor's options are numbers of, rising: channels, expansions, pixels a side.
+
+        None where they are kinds, or nothing is known of it.
+        """
+        return (None,) * len(self.factors)
+
     def terms(self, side: int, scale: Scale | None = None, price: Price = macs) -> list[Term]:
         """Return what an encoder costs as a sum: factors, and a table over their options.
 

@@ -15,13 +15,13 @@ the first ninth; Adam for them; 80 % of the images are the weights'; the choice 
 option of every decision.
 
 *Our reconstruction*: the optimizer of the weights (`OneShot.optimizer`); steps of the logits are
-spread over an epoch; E_g[C] is exact where the paper multiplies mean shapes (on a plain chain of
-widths the two are equal); one resolution a step, the noise's largest ("sampled"; the price is by
-the probabilities of all), or each in a pass of its own ("all"), whose outputs are summed; kernel,
-squeeze-and-excitation, activation and depth have noise of their own and are mixed in place, where
-the paper has parallel blocks with one choice of a type; latencies are in microseconds, for networks
-may take less than 1 ms. On cells it is a Gumbel-softmax over operations; on the macro space a draw
-that is no member is drawn again.
+spread over an epoch; E_g[C] is exact, where the paper takes the cost of mean shapes
+(`expectation="effective"`; on a plain chain of widths the two are equal); one resolution a step,
+the noise's largest ("sampled"; the price is by the probabilities of all), or each in a pass of its
+own ("all"), whose outputs are summed; kernel, squeeze-and-excitation, activation and depth have
+noise of their own and are mixed in place, where the paper has parallel blocks with one choice of a
+type; latencies are in microseconds, for networks may take less than 1 ms. On cells it is a
+Gumbel-softmax over operations; on the macro space a draw that is no member is drawn again.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ from torch import Tensor
 from torch.optim import Adam
 
 from nasbench.parts.oneshot.costs import add_linear, mul_log
-from nasbench.parts.oneshot.distribution import choice, over
+from nasbench.parts.oneshot.distribution import Costs, Product, choice, over
 from nasbench.parts.oneshot.priced import priced
 from nasbench.parts.oneshot.relaxation import gumbel, soft
 from nasbench.parts.oneshot.schedules import exponential
+from nasbench.parts.oneshot.shapes import effective
 from nasbench.search import Problem, Training
 from nasbench.supernet import Word
 
@@ -54,6 +55,7 @@ def search(
     resolutions: Literal["sampled", "all"] = "sampled",
     penalty: Literal["mul", "add", ""] = "mul",
     reference: float | None = None,
+    expectation: Literal["exact", "effective"] = "exact",
     cost: str = "macs",
     device: str = "cpu",
     a: float = 0.2,
@@ -70,7 +72,7 @@ def search(
 
     `cost` is "macs", "params", or a file of latencies of the `device`; `a` and `b` belong to "mul",
     `rate` (lambda) and `reference`, in that unit, by default the median, to "add". Raises
-    `ValueError` for other modes and penalties.
+    `ValueError` for other modes and penalties, and for effective shapes in a space that is listed.
     """
     live, space = problem.live, problem.space
     assert live is not None
@@ -91,6 +93,12 @@ def search(
             f"resolutions {resolutions!r}, penalty {penalty!r}: of sampled, all and {[*prices]}"
         )
     net, alpha = live.supernet(), over(space)
+    means: dict[str, Callable[[Costs, Tensor], Tensor]] = {"exact": alpha.expected}
+    if isinstance(alpha, Product):
+        means["effective"] = partial(effective, alpha)
+    if expectation not in means:
+        known = ", ".join(means)
+        raise ValueError(f"expectation {expectation!r}: of {space.name} there is {known}")
     weights = live.optimizer(net)
     adam = Adam([alpha.logits], learning_rate, weight_decay=weight_decay)
     live.keep(net=net, alpha=alpha, weights=weights, adam=adam)
@@ -119,7 +127,7 @@ def search(
             word, noisy = drawn(tau)
             loss = live.loss(net(valid.x, word), valid.target)
             adam.zero_grad()
-            expected = price.fine * alpha.expected(price.members, noisy)
+            expected = price.fine * means[expectation](price.members, noisy)
             prices[penalty](loss, expected).backward(inputs=[alpha.logits])
             adam.step()
         yield choice(alpha, live.macs, tau_softmax=tau, **price.told(alpha))

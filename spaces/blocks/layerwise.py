@@ -369,6 +369,15 @@ class LayerWise(Grid):
             found.append((self._factors[self._depths[stage]], least) if owner and least else None)
         return tuple(found)
 
+    @property
+    def amounts(self) -> tuple[tuple[float, ...] | None, ...]:
+        """Resolutions, expansions and channels; all else are kinds of layers."""
+        found: list[tuple[float, ...] | None] = [self.resolutions, self.stems]
+        for stage in self.stages:
+            found += [None, *(None, None, None, stage.expansions, stage.channels) * stage.layers]
+        each = zip([*found, self.heads], self._slots, strict=True)
+        return tuple(numbers for numbers, slot in each if len(slot) > 1)
+
     @cached_property
     def _factors(self) -> list[int]:
         """The factor of each range, -1 of those with one option."""

@@ -243,9 +243,13 @@ class Product(Distribution):
 
     def expected(self, costs: Costs, logits: Tensor | None = None) -> Tensor:
         """Return E[C], exactly: each term's table averaged over its factors."""
+        return self.averaged(costs, [each.softmax(0) for each in self.split(logits)])
+
+    def averaged(self, costs: Costs, weights: Sequence[Tensor]) -> Tensor:
+        """Return the sum of all terms, each weighed by these of every group's options."""
         p = [
-            each.softmax(0).view([self.space.factors[i] for i in group])
-            for each, group in zip(self.split(logits), self.groups, strict=True)
+            each.view([self.space.factors[i] for i in group])
+            for each, group in zip(weights, self.groups, strict=True)
         ]
         return torch.stack([self._mean(p, factors, table) for factors, table in costs]).sum()
 
