@@ -16,7 +16,7 @@ are 1, with `proximal` scales reach exact zeros.
 
 *Our reconstruction*: batch normalization has no weights here, so gamma multiplies channels behind
 BN and ReLU: the scale of a BN whose shift is 0, as long as it isn't negative. Latencies are known
-of whole networks, so a channel's is the mean over the step to the narrowest option. The optimizer
+of whole networks, so a channel's is what the choice saves by its narrowest option. The optimizer
 (`OneShot.optimizer`), and with it `rho`: the published 1.8e-4 is for 220,000 steps of an RMSProp
 that takes small slopes 30 times, and cuts nothing in 2,000 steps. The average is of scales alone,
 over a thirtieth of the run: over the paper's tenth a zero is seen two thirds of the run late. A cut
@@ -92,12 +92,9 @@ def search(
     def member(counts: Sequence[int]) -> Architecture:
         return space.member(widths.nearest(counts))
 
-    def spent(counts: Sequence[int]) -> float:
-        return price.of(member(counts))
-
     def each(counts: Sequence[int]) -> list[float]:
         if price.unit == "ms":
-            return slopes(spent, counts, widths)
+            return slopes(lambda o: price.of(space.member(o)), widths.nearest(counts), widths)
         return costs(convs, counts, "params" if cost == "params" else "macs")
 
     net.encoder = atoms = Channels(net.encoder, widths, convs, 1.0)
@@ -137,7 +134,7 @@ def search(
         alive = [int(kept.sum()) for kept in keep]
         if target is not None:
             left = [size[kept] for size, kept in zip(sizes, keep, strict=True)]
-            alive = targeted(left, spent, target, least)
+            alive = targeted(left, lambda counts: price.of(member(counts)), target, least)
         chosen = member(alive)
         yield Choice(
             chosen,

@@ -19,7 +19,8 @@ are a group, which is open where any of its layers' gates is, p = 1 - prod_i (1 
 *Our reconstruction*: all decisions but widths are those of the architecture `like`, by default the
 last option of each; the optimizers, of the weights (`OneShot.optimizer`) and of the logits (SGD, no
 decay); r by default, for less noise; a part of the epochs in which only weights learn; a `target`,
-above which the expected cost has its price and below none. The choice has the widths that are
+above which the expected cost has its price and below none (of parameters and latencies that of the
+member nearest to the expected channels). The choice has the widths that are
 nearest to the numbers of channels kept, the narrower of two, expansions given the channels that
 enter; with a target the channels with the lowest logits go until it's within. Architectures are
 ranked by the exact log-probability that the numbers of open gates are nearest to their widths. The
@@ -82,8 +83,8 @@ def search(
     """Train the weights for the part `warmup` of the epochs, then weights and logits at once.
 
     `strength` is lambda times the initial cost, `annealing` is in steps. `target` is in the unit of
-    `cost`: "macs", "params", or a file of latencies of the `device`, when pairs of channels have
-    none of their own, and the penalty counts multiply-adds.
+    `cost`: "macs", "params", or a file of latencies of the `device`. Pairs of channels have none of
+    their own, so then the penalty counts multiply-adds, until the target is met.
     Raises `BadValue` for a target below all members, and where no channel is left: the `first` is,
     unless that is switched off; `OutsideSpace` for a `like` that is no architecture.
     """
@@ -93,6 +94,8 @@ def search(
     price = priced(live, cost, device)
     price.check(target)
     unit: Unit = "params" if cost == "params" else "macs"
+    if target is None and price.unit == "ms":
+        raise ValueError("latencies without a target: there is nothing that they would change")
     net, widths = live.supernet(), Widths.of(space, live.where.recipe.scale)
     convs, weights = widths.tied(net.convolutions()), live.optimizer(net)
     held = keep_first if first else torch.clone
@@ -108,9 +111,14 @@ def search(
     def spent(counts: Sequence[float]) -> float:
         return price.of(space.member(widths.nearest(counts)))
 
-    def expected(unit: Unit | None) -> float:
-        counts = [float(probabilities(each.detach()).sum()) for each in gates.values]
-        return spent(counts) if unit is None else float(bilinear(convs, counts, unit))
+    def expected() -> list[float]:
+        return [float(probabilities(each.detach()).sum()) for each in gates.values]
+
+    def macs() -> float:
+        return float(bilinear(convs, expected()))
+
+    def paid() -> float:
+        return macs() if cost == "macs" else spent(expected())
 
     warm, steps = round(warmup * live.epochs), live.steps()
     for epoch in live.rounds():
@@ -123,7 +131,7 @@ def search(
             ]
             p = [probabilities(each) for each in gates.values]
             loss = live.loss(net(batch.x, masks), batch.target)
-            if target is None or expected(None if price.unit == "ms" else unit) > target:
+            if target is None or paid() > target:
                 living = [alive(mask, threshold) for mask in masks]
                 loss = loss + rate * penalty(convs, masks if on_mask else p, living, unit)
             weights.zero_grad()
@@ -141,7 +149,7 @@ def search(
         yield Choice(
             chosen,
             rank=partial(_rank, law, space),
-            info={"entropy": law.entropy(), "macs": expected("macs"), **price.told(chosen)},
+            info={"entropy": law.entropy(), "macs": macs(), **price.told(chosen)},
         )
 
 

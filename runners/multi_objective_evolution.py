@@ -3,7 +3,7 @@
 *Our reconstruction* of multi-objective evolution for tables: a population whose oldest dies, and
 tournaments that are won by the front an architecture is in and, within it, by how far its
 neighbours are apart. One objective is the score, the other `against`: seconds of training, or a
-fact that is known of architectures (`params`, `macs`), or a file of latencies, NAME.json.
+fact that is known of architectures (`params`, `macs`), or a file of latencies.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 It is Optuna's: non-dominated sorting, crowding, tournaments of two, uniform crossover, a mutation
 for one decision on average. The cost is `against`: seconds of training, or a fact that is known of
-architectures (`params`, `macs`), or a file of latencies, NAME.json. The paper's population is 100,
+architectures (`params`, `macs`), or a file of latencies. The paper's population is 100,
 Optuna's 50; 20 are for budgets of 50 to 300 queries.
 
 *Our reconstruction*: decisions are categories; what was asked is not asked again, and what is no

@@ -9,6 +9,7 @@ It asks in batches, so that trainings run side by side; the trace is the same wh
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
@@ -30,14 +31,14 @@ def search(
     """Ask for anything, or for what costs from (1 - `tolerance`) to (1 + `tolerance`) `target`.
 
     `against` is the cost, a fact that is known of architectures (`macs`, `params`), or a file of
-    `nasbench measure-latency`, NAME.json. Raises `ValueError` where it is not known, or where
+    `nasbench measure-latency`. Raises `ValueError` where it is not known, or where
     nothing costs as much, `BadFile` and `BadValue` for a file that is none or of other networks.
     """
     drawn: Within | Space = problem.space
     if target is not None:
         least, most = (1 - tolerance) * target, (1 + tolerance) * target
         cost = partial(fact, problem, name=against)
-        unit = "ms" if against.endswith(".json") else against
+        unit = "ms" if Path(against).is_file() else against
         drawn = Within(problem.space, cost, least, most, unit)
     while True:
         yield from ask_all([Query(drawn.sample(rng)) for _ in range(BATCH)])

@@ -343,7 +343,7 @@ def test_a_price_and_a_target_make_cheaper() -> None:
 
 def test_what_the_runner_refuses() -> None:
     where, budget = table(space="width"), Budget(epochs=1)
-    message = "no architecture of width costs 5 multiply-adds or less: .* cost 7,056 to 107,280"
+    message = "a target of 5 multiply-adds can't be met: .* costs 7,056, the widest 107,280"
     with pytest.raises(RunnerFailed, match=message):
         run("figs", where, [0], budget, target=5.0)
     with pytest.raises(RunnerFailed, match=r"figs.*, epoch 1: no channel of width 1 is left"):

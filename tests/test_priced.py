@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,22 @@ import numpy as np
 import pytest
 
 from nasbench.benchmark import trainable
+from nasbench.budget import Budget
 from nasbench.errors import BadFile, BadValue, RunnerFailed
 from nasbench.find import find
+from nasbench.loop import run
 from nasbench.parts.latency import LatencyModel, Variable, variable, variables
 from nasbench.space import Scale
 
 torch = pytest.importorskip("torch")
 from nasbench.nets import count_encoders, layers  # noqa: E402
+from nasbench.parts.oneshot.atoms import slopes  # noqa: E402
+from nasbench.parts.oneshot.channels import Widths  # noqa: E402
 from nasbench.parts.oneshot.distribution import over  # noqa: E402
+from nasbench.parts.oneshot.free_channels import FreeWidths  # noqa: E402
 from nasbench.parts.oneshot.priced import priced  # noqa: E402
 from nasbench.supernet import OneShot  # noqa: E402
+from tests.made_up import look_less  # noqa: E402
 from tests.test_one_shot import SHAPES, table, trial  # noqa: E402
 from tests.test_sandwich import WIDTH, file, live  # noqa: E402
 
@@ -102,9 +109,53 @@ def test_methods_of_widths_keep_any_target(runner: str, tmp_path: Path) -> None:
         costs = [price.of(tuple(arch)) for arch in traces.arch.tolist()]
         assert traces.info["cost"].tolist() == costs
         assert max(costs) <= target
-    message = "no architecture of width costs 0.5 ms or less: those that are searched cost 1 to 3"
-    with pytest.raises(RunnerFailed, match=message):
-        trial(runner, table(space="width"), cost=file(tmp_path), target=0.5)
+    few = {
+        "cafenet": r"no architecture of width costs 0 to 0\.5 ms: all 3,125 cost 1 to 3",
+        "figs": r"a target of 0\.5 ms .*: .* in width the narrowest network costs 1, the widest 3",
+    }
+    with pytest.raises(RunnerFailed, match=few.get(runner, few["figs"])):
+        trial(runner, table(space="width"), cost=latency, target=0.5)
+
+
+def test_the_narrowest_need_not_be_the_fastest(tmp_path: Path) -> None:
+    """Not by latencies: what is cheaper is found, and the search is told of it."""
+    archs = [(a, *[b, a] * 2) for a in range(5) for b in range(5)]
+    odd = {WIDTH.spell(arch): 1 + 0.1 * sum(arch) for arch in archs}
+    price = priced(live(), file(tmp_path, fit=odd))
+    other = replace(price, of=lambda arch: 3 - 0.1 * sum(arch))
+    with pytest.raises(BadValue, match="the narrowest network costs 3, the widest 1"):
+        other.check(2.5)
+    assert other.of(other.within(2.5).sample(np.random.default_rng(0))) <= 2.5
+
+
+def test_prices_of_channels_are_in_the_unit_that_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here each step takes as long in any layer; in multiply-adds early ones cost more."""
+    some, latency = live(), file(tmp_path)
+    widths, options = Widths.of(WIDTH), [2, 0, 4, 1, 3]
+    paid = replace(priced(some, latency), of=lambda arch: 1 + 0.1 * sum(arch))
+    found = slopes(lambda o: paid.of(WIDTH.member(o)), options, widths)
+    assert found == pytest.approx([0.1 / 8] * 5)
+    by_name = {name: priced(some, name) for name in ("macs", "params")} | {latency: paid}
+    sizes = [tuple(FreeWidths.of(some, price).sizes.values()) for price in by_name.values()]
+    assert sizes[2] == (1,) * 5
+    assert len(set(sizes)) == 3
+    where, hard = table(space="width"), {"tau": 0.5, "learning_rate": 3.0, "warmup": 0.0}
+    look_less(monkeypatch)
+
+    def end(runner: str, **told: Any) -> float:
+        traces = run(runner, where, [0], Budget(epochs=2), **told)
+        return float(traces.info["channels" if runner == "atomnas" else "macs"][-1])
+
+    cut = {"rho": 0.3, "threshold": 0.8, "average": 0.01, "worth": 0.0}
+    assert len({end("atomnas", cost=name, **cut) for name in by_name}) == 3
+    free, hard["strength"] = end("figs", **hard, strength=0.0), 3.0
+    assert free > end("figs", **hard) != end("figs", **hard, cost="params")
+    tight, loose = (end("figs", **hard, cost=latency, target=ms) for ms in (1.05, 3.1))
+    assert tight < loose == free
+    with pytest.raises(RunnerFailed, match="latencies without a target"):
+        end("figs", cost=latency)
 
 
 @pytest.mark.parametrize("runner", ["proxylessnas", "dmasking"])

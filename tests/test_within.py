@@ -105,6 +105,13 @@ def test_at_equal_latency(tmp_path: Path) -> None:
     other = FromTraining(shapes("class_scene", "width")).problem(budget)
     with pytest.raises(BadValue, match="these latencies are of pixels a side 5, asked was 16"):
         asked_for(other, **told)
+    slower = {each: 10 * ms for each, ms in Latencies.read(like_it).fit.items()}
+    file(tmp_path, scale=where.recipe.scale, size=5, fit=slower)  # the same file, written again
+    again = run("random_search", made_up("width"), [0], budget, **told | {"target": 15}).arch
+    expected = Latencies.read(like_it).learned()
+    assert all(14.4 <= expected(tuple(arch)) <= 15.6 for arch in again.tolist())
+    with pytest.raises(RunnerFailed, match=r"none\.json is no file of nasbench measure-latency"):
+        run("random_search", made_up("width"), [0], **told | {"against": "none.json"})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from nasbench.search import Outcome, Problem
 
 
 def price(problem: Problem, outcome: Outcome, name: str) -> float:
-    """Return the seconds of its training, or a fact about it (`params`, `macs`): less is better.
+    """Return the seconds of its training, or another `fact` about it (`macs`): less is better.
 
     Raises `ValueError` for what is not known.
     """

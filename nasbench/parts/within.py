@@ -23,16 +23,18 @@ TRIES = 10_000
 def fact(problem: Problem, arch: Architecture, name: str, seconds: float | None = None) -> float:
     """Return what is known of an architecture (`params`, `macs`), or its `seconds` if they are.
 
-    Of a file of latencies, NAME.json, it is the milliseconds that an encoder is expected to take.
+    Of a file of latencies, by its path, it is the milliseconds that an encoder is expected to take.
     Raises `ValueError` for what is not known, `BadFile` and `BadValue` for such a file that is none
     or of other networks.
     """
-    if Path(name).suffix == ".json":
-        networks = problem.networks
-        return _latency(name, problem.space, networks and networks.where)(arch)
     facts = {} if seconds is None else {"seconds": seconds}
     facts |= problem.measure(arch)
     if name not in facts:
+        path = Path(name).absolute()
+        if path.suffix == ".json" or path.is_file():
+            written = path.stat().st_mtime_ns if path.is_file() else 0
+            networks = problem.networks
+            return _latency(path, written, problem.space, networks and networks.where)(arch)
         known = ", ".join(facts) or "nothing"
         raise ValueError(f"no {name!r} is known of architectures here; known: {known}")
     if np.isnan(facts[name]):
@@ -41,7 +43,9 @@ def fact(problem: Problem, arch: Architecture, name: str, seconds: float | None 
 
 
 @lru_cache(maxsize=8)
-def _latency(path: str, space: Space, where: Trainable | None) -> Callable[[Architecture], float]:
+def _latency(
+    path: Path, written: int, space: Space, where: Trainable | None
+) -> Callable[[Architecture], float]:
     from nasbench.latency import Latencies
 
     measured = Latencies.read(path)

@@ -157,11 +157,6 @@ class OnlyWidths(Space):
         """Build an encoder of the layers that all members have; widths are masks."""
         return self.inner.supernet(scale)
 
-    @property
-    def amounts(self) -> tuple[tuple[float, ...] | None, ...]:
-        """Expansions and channels."""
-        return self.inner.amounts
-
     def terms(self, side: int, scale: Scale | None = None, price: Price = macs) -> list[Term]:
         """Return the costs, over widths."""
         return self.inner.terms(side, scale, price)

@@ -29,17 +29,23 @@ def costs(convs: Sequence[Convolution], counts: Sequence[int], unit: Unit = "mac
 
 
 def slopes(
-    price: Callable[[Sequence[int]], float], counts: Sequence[int], widths: Widths
+    price: Callable[[Sequence[int]], float], options: Sequence[int], widths: Widths
 ) -> list[float]:
     """Return the cost f of one channel of each group, where it is known of whole networks alone.
 
-    It is the mean over the step to the narrowest option; of what has it, over that to the widest.
+    It is what a network with these options saves by the narrowest option of a group, by channel;
+    what has that already is compared with the widest. All other options stay, so hidden channels
+    go along with those that enter.
     """
-    found, here = [], price(counts)
-    for g, (least, most) in enumerate(zip(widths.least, widths.most, strict=True)):
-        other = least if counts[g] > least else most
-        there = price([*counts[:g], other, *counts[g + 1 :]])
-        found.append(max((here - there) / (counts[g] - other), 0.0) if counts[g] != other else 0.0)
+    found, here, channels = [], price(options), widths.channels(options)
+    factors = list(widths.terms)
+    for group in widths.groups:
+        most = widths.terms[group[0]][1].shape[-1] - 1
+        option = most if all(options[f] == 0 for f in group) else 0
+        other = [option if f in group else o for f, o in enumerate(options)]
+        at = factors.index(group[0])
+        fewer = channels[at] - widths.channels(other)[at]
+        found.append(max((here - price(other)) / fewer, 0.0) if fewer else 0.0)
     return found
 
 

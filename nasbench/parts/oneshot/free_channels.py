@@ -34,6 +34,9 @@ Assignment: TypeAlias = tuple[int, ...]
 """The bins that a layer has, counted from 0."""
 
 
+LEAST = 1e-9
+
+
 class Local(NamedTuple):
     """What one width may be: `base` bins from the first on, and `free` ones out of the `zone`."""
 
@@ -103,7 +106,8 @@ def sensitivities(
 
     `cost(options)` is that of the network with these options of the layers' `widths`, which
     increase. It is the mean over the step to the next narrower width: that of a single channel
-    where cost is linear in it, as in a chain. A layer without a narrower one has 0.
+    where cost is linear in it, as in a chain; `LEAST` where a latency says that it costs nothing or
+    less. A layer without a narrower one has 0.
     """
     widest = tuple(len(options) - 1 for options in widths)
     found = []
@@ -114,14 +118,14 @@ def sensitivities(
             continue
         other = (*widest[:layer], narrower[-1], *widest[layer + 1 :])
         step = options[-1] - options[narrower[-1]]
-        found.append((cost(widest) - cost(other)) / step)
+        found.append(max((cost(widest) - cost(other)) / step, LEAST))
     return found
 
 
 def bin_sizes(sensitivity: Sequence[float], beta: float = 1.0) -> list[int]:
     """Return b_l = max(1, round(beta max_j s_j / s_l)): bins of all layers cost about as much.
 
-    What costs nothing has bins of one channel.
+    What has no other width has bins of one channel.
     """
     most = beta * max(sensitivity, default=0.0)
     return [max(1, round(most / s)) if s else 1 for s in sensitivity]

@@ -64,13 +64,17 @@ class Priced:
         return {"cost": float(what.expected(self.members).detach())}
 
     def check(self, target: float | None) -> None:
-        """Raise `BadValue` where no member of a space of widths costs so little."""
+        """Raise `BadValue` where the narrowest member of a space of widths costs more.
+
+        Of multiply-adds and parameters it is the cheapest.
+        """
         ends = [0] * len(self.space.factors), [n - 1 for n in self.space.factors]
         least, most = (self.of(self.space.member(options)) for options in ends)
         if target is not None and not least <= target:
             raise BadValue(
-                f"no architecture of {self.space.name} costs {target:,.10g} {self.unit} or less: "
-                f"those that are searched cost {least:,.10g} to {most:,.10g}"
+                f"a target of {target:,.10g} {self.unit} can't be met: of what is searched in "
+                f"{self.space.name} the narrowest network costs {least:,.10g}, the widest "
+                f"{most:,.10g}"
             )
 
     def within(self, target: float) -> Within:

@@ -6,7 +6,8 @@ of layers it is averaged:
     c = sum_i g_i c_i,    C = sum_l sum_j g_lj cost_j(c_{l-1}, e_l, c_l, r)
 
 So it ignores that what enters a layer and its hidden channels, their product with an expansion,
-rise together; of convolutions alone it is the expectation. Where g is one-hot it is the cost.
+rise together; where costs are bilinear in channels, it is the expectation. Where g is one-hot it is
+the cost.
 
 *Our reconstruction*: the cost of a layer is known of its options, and taken as linear between two
 neighbours. In channels and expansions the paper's formulas are, in pixels they are not.
@@ -31,7 +32,10 @@ def around(p: Tensor, amounts: Tensor) -> Tensor:
 
 
 def effective(alpha: Product, costs: Costs, logits: Tensor | None = None) -> Tensor:
-    """Return the cost of the mean shapes by `alpha`, or by other `logits` (K,), with a gradient."""
+    """Return the cost of the mean shapes by `alpha`, or by other `logits` (K,), with a gradient.
+
+    Its groups are single factors.
+    """
     p = [each.softmax(0) for each in alpha.split(logits)]
     for i, (each, amounts) in enumerate(zip(p, alpha.space.amounts, strict=True)):
         if amounts is not None:
