@@ -36,6 +36,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nasbench.parts.genetic import evolve
+from nasbench.parts.oneshot.channels import Packed
 from nasbench.parts.oneshot.free_channels import FreeWidths, step
 from nasbench.parts.oneshot.priced import priced
 from nasbench.search import Choice, Problem, Training
@@ -88,6 +89,7 @@ def search(
             price.check(target)  # the narrowest need not be the fastest
         within = price.within(target)
     net, free = live.supernet(masked=True), FreeWidths.of(live, price, beta, offset, inner)
+    net.encoder = Packed(net.encoder, net.convolutions())
     bilateral, many = sharing == "bilateral", looks if sharing == "free" else 1
     if searcher == "random":
         population, generations = population * generations, 1

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nasbench.errors import RunnerFailed
+from nasbench.parts.oneshot.channels import Packed
 from nasbench.parts.oneshot.free_channels import (
     FreeWidths,
     aligned,
@@ -231,6 +232,24 @@ def test_only_chosen_channels_learn(live: OneShot) -> None:
         slope = banks[0].conv.weight.grad.abs().sum((2, 3))
         assert torch.equal(slope > 0, leaving.outer(entering) > 0)
         entering = leaving
+
+
+def test_none_but_open_channels_run(live: OneShot) -> None:
+    """Of any masks that all images share; each image's own are left to the encoder."""
+    net, free = live.supernet(masked=True), FreeWidths.of(live, priced(live))
+    words: list[Any] = free.words((2, 1, 3, 0, 2), 6, np.random.default_rng(0))
+    each = [torch.stack(masks)[..., None, None] for masks in zip(*words[:2], strict=True)]
+    words += [(4,) * 5, (0, 1, 2, 3, 4), each]
+    x, shapes = next(live.batches())[0].x[:2], list[Any]()
+    with torch.no_grad():
+        plain = [net(x, word) for word in words]
+        net.encoder = packed = Packed(net.encoder, net.convolutions())
+        bank = packed.encoder.layers[2][0].conv  # type: ignore[index, union-attr]
+        bank.register_forward_hook(lambda layer, *_: shapes.append(tuple(layer.weight.shape[:2])))
+        found = [net(x, word) for word in words]
+    torch.testing.assert_close(torch.stack(found), torch.stack(plain))
+    assert set(shapes[:-3]) == {(8, 4)}  # of 10 channels each, as at a scale of 10
+    assert shapes[-3] == shapes[-1] == tuple(bank.weight.shape[:2]) == (10, 10)
 
 
 @pytest.mark.parametrize("inner", [True, False])

@@ -17,7 +17,7 @@ from nasbench.benchmark import trainable
 from nasbench.errors import NotApplicable, OutsideSpace
 from nasbench.find import find
 from nasbench.nets import count_encoders, shared
-from nasbench.parts.oneshot.channels import Channels, Widths, bilinear
+from nasbench.parts.oneshot.channels import Channels, Packed, Widths, bilinear
 from nasbench.parts.oneshot.free_channels import FreeWidths
 from nasbench.parts.oneshot.priced import priced
 from nasbench.space import Scale, Space
@@ -267,9 +267,24 @@ def test_assignments_of_a_choice_carry_on_what_entered(tmp_path: Path) -> None:
                 residuals += 1
             want = alone(space, net, arch, word)(x)  # type: ignore[arg-type]
             torch.testing.assert_close(net(x, word)[0][1], want, rtol=1e-3, atol=1e-4)
+            same_packed(net, x, word)
         fixed = net(x, wide)[0][1]
         torch.testing.assert_close(net(x, words[0])[0][1], fixed, rtol=1e-3, atol=1e-4)
     assert residuals
+
+
+def same_packed(net: Any, x: Tensor, word: Any) -> None:
+    """Outputs and gradients of the channels that are open alone, and of masks, are equal."""
+    net.double()
+    convs, slopes = net.convolutions((3, 16, 16)), []
+    for encoder in net, Packed(net, convs):
+        net.zero_grad()
+        ((_, y),) = encoder(x.double(), word)
+        (y * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        slopes.append([y.detach(), *(conv.layer.weight.grad.clone() for conv in convs)])
+    for one, other in zip(*slopes, strict=True):
+        torch.testing.assert_close(one, other)
+    net.float()
 
 
 def gated(space: Any) -> Channels:

@@ -15,10 +15,11 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim import Optimizer
 
 from nasbench.errors import NotApplicable
-from nasbench.nets import Convolution, Features, Masks
+from nasbench.nets import Convolution, Features, Masks, Word
 from nasbench.space import Scale, Space, Term
 
 Unit = Literal["macs", "params"]
@@ -181,10 +182,7 @@ class Channels(nn.Module):
             each = zip(self.widths.terms, counts, strict=True)
             masks = [largest(weights[owner[factor]], c) for factor, c in each]
         ((_, y),) = self.encoder(x, masks)
-        if y.shape[1] == self.widest:
-            return [(None, y)]
-        wide = y.new_zeros(len(y), self.widest, *y.shape[2:])
-        return [(None, wide.index_copy(1, self.place, y))]
+        return [(None, _placed(y, self.place, self.widest))]
 
     @torch.no_grad()
     def cut(self, keep: Sequence[Tensor]) -> None:
@@ -223,10 +221,53 @@ class Channels(nn.Module):
             self.place = self.place[keep[last]]
 
 
+class Packed(nn.Module):
+    """An encoder of widths that runs none but the channels that masks of 0 and 1 (C,) leave open.
+
+    It gives what `encoder` gives by these masks, and the same gradients, and costs what that
+    network costs alone. Where as many channels leave as enter what may keep or add them, they must
+    be the same ones (`Space.carried`). By any other word it is the encoder itself.
+    """
+
+    def __init__(self, encoder: nn.Module, convs: Sequence[Convolution]) -> None:
+        super().__init__()
+        self.encoder, self.convs = encoder, convs
+        self.names = {module: name for name, module in encoder.named_modules()}
+
+    def forward(self, x: Tensor, word: Word | Masks) -> Features:
+        """Turn images (B, 3, H, W) into features (B, C, h, w) of the widest."""
+        keep = [mix.bool() for mix in word if isinstance(mix, Tensor) and mix.dim() == 1]
+        if len(keep) < len(word):
+            found: Features = self.encoder(x, word)
+            return found
+        weights = {}
+        for conv in self.convs:
+            before = None if conv.entering is None or conv.depthwise else keep[conv.entering]
+            after = None if conv.leaving is None else keep[conv.leaving]
+            name, layer = self.names[conv.layer], conv.layer
+            weights[f"{name}.weight"] = _kept(layer.weight, (after, before))
+            if layer.bias is not None:
+                weights[f"{name}.bias"] = _kept(layer.bias, (after,))
+        ones = [x.new_ones(int(kept.sum())) for kept in keep]
+        ((_, y),) = functional_call(self.encoder, weights, (x, ones))
+        last = self.convs[-1]
+        if last.leaving is not None:
+            y = _placed(y, keep[last.leaving].nonzero().flatten(), len(last.layer.weight))
+        return [(None, y)]
+
+
 def largest(weights: Tensor, c: int) -> Tensor:
     """Return weights (C,), all but the c of largest size being 0."""
     order = weights.detach().abs().argsort(descending=True, stable=True)
     return weights * torch.zeros_like(weights).index_fill(0, order[:c], 1.0)
+
+
+def _placed(y: Tensor, place: Tensor, channels: int) -> Tensor:
+    """Put channels in their places among so many, whose others are 0."""
+    if y.shape[1] == channels:
+        return y
+    wide = y.new_zeros(len(y), channels, *y.shape[2:])
+    return wide.index_copy(1, place, y)
 
 
 def _kept(tensor: Tensor, axes: Sequence[Tensor | None]) -> Tensor:
