@@ -35,6 +35,7 @@ Assignment: TypeAlias = tuple[int, ...]
 
 
 LEAST = 1e-9
+"""What a channel costs at least, so that bins are the coarsest where it seems to cost nothing."""
 
 
 class Local(NamedTuple):

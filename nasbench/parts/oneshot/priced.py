@@ -68,9 +68,11 @@ class Priced:
 
         Of multiply-adds and parameters it is the cheapest.
         """
+        if target is None:
+            return
         ends = [0] * len(self.space.factors), [n - 1 for n in self.space.factors]
         least, most = (self.of(self.space.member(options)) for options in ends)
-        if target is not None and not least <= target:
+        if not least <= target:
             raise BadValue(
                 f"a target of {target:,.10g} {self.unit} can't be met: of what is searched in "
                 f"{self.space.name} the narrowest network costs {least:,.10g}, the widest "

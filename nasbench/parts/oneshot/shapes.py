@@ -10,7 +10,8 @@ rise together; where costs are bilinear in channels, it is the expectation. Wher
 the cost.
 
 *Our reconstruction*: the cost of a layer is known of its options, and taken as linear between two
-neighbours. In channels and expansions the paper's formulas are, in pixels they are not.
+neighbours. The paper's formulas are so in expansions and in channels that leave; in pixels and in
+channels that enter, which hidden ones follow, they are quadratic.
 """
 
 from __future__ import annotations
