@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from nasbench.parts.chain import marginals
+from nasbench.parts.oneshot.channels import Packed
 from nasbench.parts.oneshot.prices import Decoder, Decoding, Layers
 from nasbench.parts.oneshot.sandwich import Windows, draw, sandwich
 from nasbench.parts.oneshot.schedules import log_linear
@@ -50,6 +51,7 @@ def search(
     assert live is not None
     layers = Layers(live.only_widths(like))
     net = live.supernet(masked=True)
+    net.encoder = Packed(net.encoder, net.convolutions())  # of the narrowest
     decoder = Decoder.of(live, target, cost, device, decoding, steps)
     weights = live.optimizer(net)
     windows = Windows.of(live, layers.sizes, window)

@@ -26,6 +26,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from nasbench.parts.oneshot.channels import Packed
 from nasbench.parts.oneshot.prices import Decoder, Decoding, Layers
 from nasbench.parts.oneshot.sandwich import Windows, draw, sandwich
 from nasbench.search import Problem, Training
@@ -56,6 +57,7 @@ def search(
     assert live is not None
     layers = Layers(live.only_widths(like))
     net = live.supernet(masked=True)
+    net.encoder = Packed(net.encoder, net.convolutions())  # of the narrowest
     decoder = Decoder.of(live, target, cost, device, decoding, steps)
     weights = live.optimizer(net)
     windows = Windows.of(live, layers.sizes, window)
