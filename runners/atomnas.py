@@ -78,8 +78,8 @@ def search(
 
     `threshold` is in |gamma|, `worth` a share of the widest network's multiply-adds, `average` a
     part of the run. Prices and the `target` are in the unit of `cost`: "macs", "params", or a file
-    of latencies of the `device`. Raises `BadValue` for a target below all members, `OutsideSpace`
-    for a `like` that is no architecture.
+    of latencies of the `device`. Raises `BadValue` for a target below the narrowest member,
+    `OutsideSpace` for a `like` that is no architecture.
     """
     live = problem.live
     assert live is not None

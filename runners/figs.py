@@ -85,8 +85,9 @@ def search(
     `strength` is lambda times the initial cost, `annealing` is in steps. `target` is in the unit of
     `cost`: "macs", "params", or a file of latencies of the `device`. Pairs of channels have none of
     their own, so then the penalty counts multiply-adds, until the target is met.
-    Raises `BadValue` for a target below all members, and where no channel is left: the `first` is,
-    unless that is switched off; `OutsideSpace` for a `like` that is no architecture.
+    Raises `BadValue` for a target below the narrowest network, and where no channel is left: the
+    `first` is, unless that is switched off; `ValueError` for latencies without a target;
+    `OutsideSpace` for a `like` that is no architecture.
     """
     live = problem.live
     assert live is not None

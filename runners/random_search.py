@@ -31,8 +31,8 @@ def search(
     """Ask for anything, or for what costs from (1 - `tolerance`) to (1 + `tolerance`) `target`.
 
     `against` is the cost, a fact that is known of architectures (`macs`, `params`), or a file of
-    `nasbench measure-latency`. Raises `ValueError` where it is not known, or where
-    nothing costs as much, `BadFile` and `BadValue` for a file that is none or of other networks.
+    `nasbench measure-latency`. Raises `ValueError` where it is not known, or where nothing costs as
+    much, `BadFile` and `BadValue` for a file that is none or of other networks.
     """
     drawn: Within | Space = problem.space
     if target is not None:
